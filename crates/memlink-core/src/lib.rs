@@ -13,10 +13,10 @@
 //!
 //! * [`Protocol`] says how a connection opens, where a reply ends, and what a broken stream is.
 //! * [`Command`] is one command of a protocol: how it is written and how its reply is read.
-//! * `Connection` keeps the order: who asked what, who still waits, which wait ends next.
-//! * `Incoming` holds what was read and cuts it into replies.
+//! * [`Connection`] keeps the order: who asked what, who still waits, which wait ends next.
+//! * [`Incoming`] holds what was read and cuts it into replies.
 //!
-//! **What order?** The order in which commands enter `Connection`. A reply is matched by its position and by nothing else;
+//! **What order?** The order in which commands enter [`Connection`]. A reply is matched by its position and by nothing else;
 //! a protocol that can confirm the position does so, and any doubt ends the connection.
 //!
 //! **What happens on failure?** Every command ends exactly once: with its reply, or with a [`Failure`] whose [`Outcome`] says
@@ -26,17 +26,29 @@
 extern crate alloc;
 
 mod command;
+mod connection;
+mod deadline;
 mod encoder;
 mod error;
 mod frame;
+mod incoming;
 mod limits;
+mod outgoing;
+mod pending;
 mod protocol;
+mod stats;
 mod tick;
+mod waiters;
 
 pub use command::{Command, Malformed, Unsupported};
+pub use connection::{Abandoned, Admission, Connection, Inline, Looked, Phase, Refused, Remains};
 pub use encoder::{Encoder, encode_to_vec};
 pub use error::{Broken, Cause, Failure, Outcome};
 pub use frame::{Frame, Reply};
+pub use incoming::{Framed, Incoming};
 pub use limits::Limits;
+pub use outgoing::Transmit;
 pub use protocol::{Ask, Protocol, Refusal, Step, Verdict};
+pub use stats::Stats;
 pub use tick::Tick;
+pub use waiters::Token;

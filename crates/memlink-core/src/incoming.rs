@@ -1,0 +1,354 @@
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::outgoing::Transmit;
+use crate::pending::{Entry, Pending};
+use crate::protocol::{Ask, Verdict};
+use crate::waiters::Token;
+use crate::{Broken, Frame, Limits, Protocol, Reply, Tick};
+
+/// What one connection has read and not yet framed, and whose reply comes next.
+///
+/// It belongs to whoever reads the socket and is never shared, so that framing holds nobody up.
+///
+/// ```text
+///   socket --> [ ...incomplete reply | free ]  --frame--> ready: (token, reply), (token, reply), ...
+///                        ^ a large reply is read into a buffer of its own
+/// ```
+///
+/// Use: [`read_with`](Incoming::read_with), [`handle_input`](Incoming::handle_input), then
+/// [`poll_replies`](Incoming::poll_replies) until it asks for something. It starts from nothing for every connection.
+#[derive(Debug)]
+pub struct Incoming<P: Protocol> {
+    protocol: Arc<P>,
+    limits: Arc<Limits>,
+    pub(crate) state: P::State,
+    buffer: BytesMut,
+    /// The reply that is too large for the buffer, and its whole length.
+    large: Option<(Vec<u8>, usize)>,
+    /// With fewer bytes than this there is no point in framing.
+    want: usize,
+    read_len: usize,
+    pending: Pending<P::Expect>,
+    parts: Vec<Frame>,
+    ready: Vec<(Token, Reply)>,
+    unasked: Vec<Frame>,
+    /// Why the connection ends after the replies that are ready.
+    last: Option<Broken>,
+    received_at: Tick,
+    owed_since: Tick,
+    received: u64,
+}
+
+/// What [`Incoming::poll_replies`] asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Framed {
+    /// Everything that is there was framed: read more.
+    NeedInput,
+    /// Bytes came and nothing is owed, as far as is known here: ask the connection whether something has left since
+    /// ([`Connection::poll_sent`](crate::Connection::poll_sent)), and call again.
+    NeedPending,
+    /// The budget of a turn is spent: hand over what is ready and let others run.
+    Budget,
+}
+
+/// Replies from this length on are read into a buffer of their own.
+const LARGE_MIN: usize = 16 * 1024;
+
+/// A buffer of its own is allocated whole up to this length; beyond it grows with what was really received.
+const LARGE_TRUSTED: usize = 64 * 1024;
+
+/// Size of the first read of a connection, and of every read after it was idle.
+const READ_LEN_MIN: usize = 4 * 1024;
+
+/// Largest single read: more gains nothing, a socket rarely holds more and the callers should run in between.
+const READ_LEN_MAX: usize = 64 * 1024;
+
+impl<P: Protocol> Incoming<P> {
+    /// For a new connection, opened at `now`.
+    #[must_use]
+    pub fn new(protocol: Arc<P>, limits: Arc<Limits>, now: Tick) -> Incoming<P> {
+        Incoming {
+            protocol,
+            limits,
+            state: P::State::default(),
+            buffer: BytesMut::new(),
+            large: None,
+            want: 1,
+            read_len: READ_LEN_MIN,
+            pending: Pending::new(),
+            parts: Vec::new(),
+            ready: Vec::new(),
+            unasked: Vec::new(),
+            last: None,
+            received_at: now,
+            owed_since: now,
+            received: 0,
+        }
+    }
+
+    /// Lends the room for the next read, which is never empty, to whoever reads.
+    pub fn read_with<R>(&mut self, read: impl FnOnce(&mut dyn BufMut) -> R) -> R {
+        if let Some((bytes, whole)) = &mut self.large {
+            if bytes.len() == bytes.capacity() {
+                let more = bytes.len().max(LARGE_TRUSTED).min(*whole - bytes.len());
+                bytes.reserve_exact(more);
+            }
+            let room = (*whole).min(bytes.capacity()) - bytes.len();
+            return read(&mut bytes.limit(room));
+        }
+        if self.buffer.capacity() - self.buffer.len() < self.read_len / 2 {
+            self.buffer.reserve(self.read_len);
+        }
+        read(&mut (&mut self.buffer).limit(READ_LEN_MAX))
+    }
+
+    /// Says that `n` bytes were read ([`read_with`](Incoming::read_with)).
+    pub fn handle_input(&mut self, now: Tick, n: usize) {
+        self.received_at = now;
+        self.received += n as u64;
+        if n >= self.read_len && self.read_len < READ_LEN_MAX {
+            self.read_len *= 2;
+        }
+    }
+
+    /// Copies `bytes` in as if they had been read: for those who have no socket.
+    pub fn handle_bytes(&mut self, now: Tick, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let n = self.read_with(|space| {
+                let n = space.remaining_mut().min(rest.len());
+                space.put_slice(&rest[..n]);
+                n
+            });
+            self.handle_input(now, n);
+            rest = &rest[n..];
+        }
+    }
+
+    /// Notes which commands have left, wholly or in part, so that their replies can be found.
+    pub fn handle_written(&mut self, now: Tick, transmit: &mut Transmit<P::Expect>, n: usize) {
+        transmit.advance(n);
+        while let Some(entry) = transmit.pop_started() {
+            self.push_pending(now, entry);
+        }
+    }
+
+    pub(crate) fn push_pending(&mut self, now: Tick, entry: Entry<P::Expect>) {
+        if self.pending.is_empty() {
+            self.owed_since = now;
+        }
+        self.pending.push_back(entry);
+    }
+
+    /// Frames what is there and gathers the replies, up to the budget of a turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`] when the stream cannot be trusted any more. Replies gathered before stay valid: hand them over
+    /// ([`Connection::handle_replies`](crate::Connection::handle_replies)), then close.
+    pub fn poll_replies(&mut self) -> Result<Framed, Broken> {
+        let (mut replies, mut bytes) = (0, 0);
+        loop {
+            if let Some(why) = self.last.take() {
+                return Err(why);
+            }
+            if self.available() < self.want {
+                return Ok(Framed::NeedInput);
+            }
+            if self.pending.is_empty() && replies > 0 {
+                return Ok(Framed::NeedPending);
+            }
+            if replies >= self.limits.turn_replies_max || bytes >= self.limits.turn_bytes_max {
+                return Ok(Framed::Budget);
+            }
+            let before = self.available();
+            if !self.frame_one()? {
+                return Ok(Framed::NeedInput);
+            }
+            replies += 1;
+            bytes += before - self.available().min(before);
+        }
+    }
+
+    /// As [`poll_replies`](Incoming::poll_replies), for the first look at new bytes: says whether the connection should be
+    /// asked for commands that have left unseen before anything is framed.
+    #[must_use]
+    pub fn needs_pending(&self) -> bool {
+        self.pending.is_empty() && self.available() > 0
+    }
+
+    /// Asks the protocol once and acts on its verdict; `false` when more bytes are needed.
+    fn frame_one(&mut self) -> Result<bool, Broken> {
+        let ask = self.pending.front().map(|entry| Ask { expect: &entry.expect, serial: entry.serial });
+        let asked = ask.is_some();
+        let input = match &self.large {
+            Some((bytes, _)) => &bytes[..],
+            None => &self.buffer[..],
+        };
+        let available = input.len();
+        match self.protocol.frame(&mut self.state, ask, input, &self.limits) {
+            Verdict::More { total } => {
+                self.handle_more(total.max(available + 1))?;
+                Ok(false)
+            }
+            Verdict::Reply { len, tail } if asked && fits(len, tail, available) => {
+                let frame = self.take_frame(len, tail);
+                self.complete(frame);
+                Ok(true)
+            }
+            Verdict::Part { len, tail } if asked && fits(len, tail, available) => {
+                let frame = self.take_frame(len, tail);
+                self.parts.push(frame);
+                Ok(true)
+            }
+            Verdict::Last { len, tail, why } if asked && fits(len, tail, available) => {
+                let frame = self.take_frame(len, tail);
+                self.complete(frame);
+                self.last = Some(why);
+                Ok(true)
+            }
+            Verdict::Silence if asked => {
+                if let Some(entry) = self.pending.pop_front() {
+                    self.ready.push((entry.token, Reply::Silence));
+                }
+                Ok(true)
+            }
+            Verdict::Unasked { len } if fits(len, 0, available) => {
+                let frame = self.take_frame(len, 0);
+                self.unasked.push(frame);
+                Ok(true)
+            }
+            Verdict::Broken(why) => Err(why),
+            _ => Err(Broken::Syntax("the protocol gave a verdict that its input does not allow")),
+        }
+    }
+
+    /// Notes how much is needed, and gives a large reply a buffer of its own.
+    fn handle_more(&mut self, total: usize) -> Result<(), Broken> {
+        let most = self.limits.value_len_max.saturating_add(self.limits.line_len_max).saturating_add(2);
+        if total > most {
+            return Err(Broken::ReplyTooLarge { len: total as u64 });
+        }
+        self.want = total;
+        match &mut self.large {
+            Some((_, whole)) => *whole = total.max(*whole),
+            None if total >= LARGE_MIN => {
+                let mut bytes = Vec::with_capacity(total.min(LARGE_TRUSTED).max(self.buffer.len()));
+                bytes.extend_from_slice(&self.buffer);
+                self.buffer.clear();
+                self.large = Some((bytes, total));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the first `len` bytes out of the input; the frame is all of them but the last `tail`.
+    fn take_frame(&mut self, len: usize, tail: usize) -> Frame {
+        self.want = 1;
+        match self.large.take() {
+            Some((mut bytes, _)) => {
+                // What lies behind the reply, if the protocol asked for too much, goes back where it is framed next.
+                self.buffer.extend_from_slice(bytes.get(len..).unwrap_or_default());
+                bytes.truncate(len - tail);
+                if bytes.len() <= Frame::SHORT_MAX { Frame::copy_from(&bytes) } else { Frame::from(Bytes::from(bytes)) }
+            }
+            None => {
+                let frame = Frame::copy_from(&self.buffer[..len - tail]);
+                self.buffer.advance(len);
+                frame
+            }
+        }
+    }
+
+    /// The head of the queue has its reply.
+    fn complete(&mut self, frame: Frame) {
+        let Some(entry) = self.pending.pop_front() else { return };
+        let reply = if self.parts.is_empty() {
+            Reply::One(frame)
+        } else {
+            let mut parts = core::mem::take(&mut self.parts);
+            parts.push(frame);
+            Reply::Many(parts)
+        };
+        self.ready.push((entry.token, reply));
+    }
+
+    fn available(&self) -> usize {
+        self.large.as_ref().map_or(self.buffer.len(), |(bytes, _)| bytes.len())
+    }
+
+    /// Whether replies wait to be handed over.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(crate) fn ready(&mut self) -> &mut Vec<(Token, Reply)> {
+        &mut self.ready
+    }
+
+    pub(crate) fn unasked_len(&self) -> usize {
+        self.unasked.len()
+    }
+
+    /// Messages that nobody asked for, oldest first.
+    pub fn drain_unasked(&mut self) -> impl Iterator<Item = Frame> + '_ {
+        self.unasked.drain(..)
+    }
+
+    /// Whether a reply is owed.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether everything that came was framed and handed over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.available() == 0 && self.ready.is_empty() && self.parts.is_empty()
+    }
+
+    /// Bytes received on this connection.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// When silence ends the connection: a reply is owed and this much time has passed since the later of the last byte and
+    /// the moment since when something is owed. [`Tick::NEVER`] when nothing is owed.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Tick {
+        if self.pending.is_empty() {
+            return Tick::NEVER;
+        }
+        self.received_at.max(self.owed_since).after(self.limits.stall_timeout)
+    }
+
+    /// Time has passed; read once before calling this, because a program that was suspended finds both an expired clock and
+    /// the reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken::Stalled`] when the server has been silent for too long.
+    pub fn handle_timeout(&self, now: Tick) -> Result<(), Broken> {
+        if now >= self.poll_timeout() { Err(Broken::Stalled) } else { Ok(()) }
+    }
+
+    /// Lets go of memory that an idle connection does not need.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            self.buffer = BytesMut::new();
+            self.read_len = READ_LEN_MIN;
+            self.ready = Vec::new();
+            self.pending.shrink_to_fit();
+        }
+    }
+}
+
+fn fits(len: usize, tail: usize, available: usize) -> bool {
+    len > 0 && len <= available && tail <= len
+}

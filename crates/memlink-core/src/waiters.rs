@@ -1,0 +1,271 @@
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::deadline::Deadlines;
+use crate::{Failure, Reply, Tick};
+
+/// Names one submitted command for as long as its caller is interested in it.
+///
+/// A token is never valid twice: the place it names may be used again, its generation may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token {
+    index: u32,
+    generation: u32,
+}
+
+impl Token {
+    /// Stands for the opening exchange, in which nobody waits.
+    pub(crate) const OPENING: Token = Token { index: u32::MAX, generation: 0 };
+}
+
+/// Who waits, and for what: a place for every command that a caller has submitted and whose result it has not fetched.
+///
+/// ```text
+///            submit                      room                    entered
+///   Vacant ----------> Waiting --------------------> Admitted ------------.
+///     ^ |                 |  ^ connection lost / no room  |               v
+///     | '-----------------+--'----------------------------+---------> InFlight
+///     |      submit with room                             |               |
+///     |                   v              deadline, reply, |connection lost|
+///     '---- fetched --- Ended <---------------------------+---------------'
+///     '---- caller gone: from every state, at once
+/// ```
+///
+/// A place is given back the moment its caller leaves. What it had on the wire stays in the order of the connection as an
+/// entry whose token names nobody any more: that is what *abandoned* means here.
+#[derive(Debug)]
+pub(crate) struct Waiters<W> {
+    slots: Vec<Slot<W>>,
+    vacant: Vec<u32>,
+    line: VecDeque<Token>,
+    waiting: usize,
+    deadlines: Deadlines,
+}
+
+#[derive(Debug)]
+struct Slot<W> {
+    generation: u32,
+    place: Place<W>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Place<W> {
+    Vacant,
+    /// In line for room or for a connection; nothing is encoded.
+    Waiting(W),
+    /// Room is reserved on the connection with this number and the caller was woken to use it.
+    Admitted {
+        life: u32,
+    },
+    /// Encoded and entered.
+    InFlight {
+        waiter: W,
+        span: Span,
+    },
+    /// The result lies here until it is fetched.
+    Ended(Result<Reply, Failure>),
+}
+
+/// Where a command lies in the stream of written bytes; both ends unreachable while no byte of it has been taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+}
+
+impl Span {
+    pub(crate) const QUEUED: Span = Span { start: u64::MAX, end: u64::MAX };
+}
+
+impl<W> Waiters<W> {
+    pub(crate) fn new() -> Waiters<W> {
+        Waiters {
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            line: VecDeque::new(),
+            waiting: 0,
+            deadlines: Deadlines::new(),
+        }
+    }
+
+    /// A place for a command that was entered at once.
+    #[inline]
+    pub(crate) fn insert_in_flight(&mut self, waiter: W, deadline: Tick) -> Token {
+        self.insert(Place::InFlight { waiter, span: Span::QUEUED }, deadline)
+    }
+
+    /// A place at the end of the line.
+    pub(crate) fn insert_waiting(&mut self, waiter: W, deadline: Tick) -> Token {
+        let token = self.insert(Place::Waiting(waiter), deadline);
+        self.line.push_back(token);
+        self.waiting += 1;
+        // Callers who left are still in the line; it is swept when they are the majority.
+        if self.line.len() > 2 * self.waiting + 64 {
+            let slots = &self.slots;
+            self.line.retain(|token| is_waiting(slots, *token));
+        }
+        token
+    }
+
+    #[inline]
+    fn insert(&mut self, place: Place<W>, deadline: Tick) -> Token {
+        let index = match self.vacant.pop() {
+            Some(index) => {
+                self.slots[index as usize].place = place;
+                index
+            }
+            None => {
+                // One slot is a hundred bytes: four billion of them do not fit in memory, so the index fits.
+                let index = self.slots.len() as u32;
+                self.slots.push(Slot { generation: 0, place });
+                self.deadlines.grow_to(self.slots.len());
+                index
+            }
+        };
+        self.deadlines.set(index, deadline);
+        Token { index, generation: self.slots[index as usize].generation }
+    }
+
+    /// The place that `token` names, unless its caller has left.
+    #[inline]
+    pub(crate) fn place_mut(&mut self, token: Token) -> Option<&mut Place<W>> {
+        match self.slots.get_mut(token.index as usize) {
+            Some(slot) if slot.generation == token.generation => Some(&mut slot.place),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody waits for the reply to this entry.
+    #[inline]
+    pub(crate) fn is_in_flight(&self, token: Token) -> bool {
+        matches!(
+            self.slots.get(token.index as usize),
+            Some(Slot { generation, place: Place::InFlight { .. } }) if *generation == token.generation
+        )
+    }
+
+    /// Where the entry lies in the written stream, if somebody still waits for it.
+    #[inline]
+    pub(crate) fn span_mut(&mut self, token: Token) -> Option<&mut Span> {
+        match self.place_mut(token) {
+            Some(Place::InFlight { span, .. }) => Some(span),
+            _ => None,
+        }
+    }
+
+    /// Turns an admitted place into one in flight.
+    pub(crate) fn enter(&mut self, token: Token, waiter: W) {
+        if let Some(place) = self.place_mut(token) {
+            *place = Place::InFlight { waiter, span: Span::QUEUED };
+        }
+    }
+
+    /// Puts a caller whose admission did not hold back at the head of the line.
+    pub(crate) fn wait_again(&mut self, token: Token, waiter: W) {
+        if let Some(place) = self.place_mut(token) {
+            *place = Place::Waiting(waiter);
+            self.line.push_front(token);
+            self.waiting += 1;
+        }
+    }
+
+    /// Admits the first in line and hands out whom to wake.
+    pub(crate) fn admit_next(&mut self, life: u32) -> Option<W> {
+        while let Some(token) = self.line.pop_front() {
+            if !is_waiting(&self.slots, token) {
+                continue;
+            }
+            if let Some(place) = self.place_mut(token)
+                && let Place::Waiting(waiter) = core::mem::replace(place, Place::Admitted { life })
+            {
+                self.waiting -= 1;
+                return Some(waiter);
+            }
+        }
+        None
+    }
+
+    /// Completes a command in flight and hands out whom to wake; gives the result back if nobody waits for it.
+    #[inline]
+    pub(crate) fn end(&mut self, token: Token, result: Result<Reply, Failure>) -> Result<W, Result<Reply, Failure>> {
+        match self.place_mut(token) {
+            Some(place @ Place::InFlight { .. }) => {
+                let Place::InFlight { waiter, .. } = core::mem::replace(place, Place::Ended(result)) else {
+                    unreachable!("the pattern above has just matched");
+                };
+                self.deadlines.set(token.index, Tick::NEVER);
+                Ok(waiter)
+            }
+            _ => Err(result),
+        }
+    }
+
+    /// Takes the place back from its caller and says what was in it.
+    #[inline]
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Place<W>> {
+        let slot = self.slots.get_mut(token.index as usize)?;
+        if slot.generation != token.generation {
+            return None;
+        }
+        slot.generation = slot.generation.wrapping_add(1);
+        let place = core::mem::replace(&mut slot.place, Place::Vacant);
+        if matches!(place, Place::Waiting(_)) {
+            self.waiting -= 1;
+        }
+        self.vacant.push(token.index);
+        self.deadlines.set(token.index, Tick::NEVER);
+        Some(place)
+    }
+
+    /// Ends every place for which `fate` has an answer, and hands out whom to wake.
+    pub(crate) fn end_where(&mut self, woken: &mut Vec<W>, mut fate: impl FnMut(&Place<W>) -> Option<Failure>) {
+        for index in 0..self.slots.len() {
+            self.end_one(index as u32, woken, &mut fate);
+        }
+    }
+
+    /// As [`end_where`](Waiters::end_where), for those whose deadline has passed.
+    pub(crate) fn end_expired(
+        &mut self,
+        now: Tick,
+        woken: &mut Vec<W>,
+        mut fate: impl FnMut(&Place<W>) -> Option<Failure>,
+    ) {
+        while let Some(index) = self.deadlines.pop_expired(now) {
+            self.end_one(index, woken, &mut fate);
+        }
+    }
+
+    fn end_one(&mut self, index: u32, woken: &mut Vec<W>, fate: &mut impl FnMut(&Place<W>) -> Option<Failure>) {
+        let slot = &mut self.slots[index as usize];
+        let Some(failure) = fate(&slot.place) else { return };
+        self.deadlines.set(index, Tick::NEVER);
+        match core::mem::replace(&mut slot.place, Place::Ended(Err(failure))) {
+            Place::Waiting(waiter) => {
+                self.waiting -= 1;
+                woken.push(waiter);
+            }
+            Place::InFlight { waiter, .. } => woken.push(waiter),
+            Place::Admitted { .. } | Place::Ended(_) | Place::Vacant => {}
+        }
+    }
+
+    /// How many are in line.
+    #[inline]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// When the next wait ends; never too late, at times too early.
+    #[inline]
+    pub(crate) fn next_deadline(&self) -> Tick {
+        self.deadlines.bound()
+    }
+}
+
+fn is_waiting<W>(slots: &[Slot<W>], token: Token) -> bool {
+    matches!(
+        slots.get(token.index as usize),
+        Some(Slot { generation, place: Place::Waiting(_) }) if *generation == token.generation
+    )
+}
