@@ -1,0 +1,167 @@
+use alloc::{sync::Arc, vec::Vec};
+
+use bytes::Bytes;
+use memchr::memchr;
+use memlink_core::{Command, Encoder, Frame, Malformed, Reply};
+
+use super::{Verb, get::large_client_flags, refuse};
+use crate::{
+    Expect, Fault, Invalid, Key, Meta, Peer,
+    expect::{Shape, ValuesShape},
+    protocol::ValueHead,
+    reply::{is_error, malformed, parts},
+};
+
+/// `get <key>*\r\n`, or `gets` for CAS ids, too: many values by one line of the classic protocol.
+///
+/// ```text
+/// VALUE <key> <client flags> <size> [<cas>]\r\n<value>\r\n    for every hit, in the order of the keys
+/// END\r\n
+/// ```
+///
+/// It costs the server less than as many `mg`, and carries no opaque. Every value is confirmed to be of a key that was asked
+/// for, in the order of asking; that the answer as a whole is in its place is not, so a [`Noop`](super::Noop) belongs behind it as a
+/// fence. It cannot say `W`, `X` or `Z`: stale items and placeholders look like plain hits.
+#[derive(Debug, Clone)]
+pub struct MultiGet {
+    keys: Arc<Vec<Key>>,
+    cas: bool,
+}
+
+impl MultiGet {
+    /// Longest line in bytes. memcached itself reads a `get` of any length, but gathers it in a buffer that starts with 16 KiB, and
+    /// some managed caches refuse lines of more than that: half of it is safe for both, and long enough that more would
+    /// save nothing.
+    pub const LINE_LEN_MAX: usize = 8 * 1024;
+
+    /// Asks for all `keys`, each of which must be plain ([`Key::is_binary`] is false). A key may stand twice.
+    #[must_use]
+    pub fn new(keys: Vec<Key>) -> MultiGet {
+        MultiGet { keys: Arc::new(keys), cas: false }
+    }
+
+    /// Asks for the CAS ids, too.
+    #[must_use]
+    pub fn with_cas(self) -> MultiGet {
+        MultiGet { cas: true, ..self }
+    }
+
+    /// How many of the first of `keys` fit one line. Binary keys cannot stand in a line, and end it.
+    #[must_use]
+    pub fn fitting<'a>(keys: impl IntoIterator<Item = &'a Key>) -> usize {
+        let mut len = FRAME_LEN;
+        keys.into_iter()
+            .take_while(|key| {
+                len += 1 + key.wire_len();
+                len <= MultiGet::LINE_LEN_MAX && !key.is_binary()
+            })
+            .count()
+    }
+
+    /// The keys, in the order of asking.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    fn line_len(&self) -> usize {
+        FRAME_LEN + self.keys.iter().map(|key| 1 + key.wire_len()).sum::<usize>()
+    }
+
+    /// One value, and which of the keys it belongs to. `Ok(Err(_))` when it cannot be told as this crate tells values.
+    fn read(&self, from: usize, frame: Frame) -> Result<Result<(usize, Found), Fault>, Malformed> {
+        let bytes = frame.as_slice();
+        let line_len = memchr(b'\r', bytes).unwrap_or(bytes.len());
+        let head = ValueHead::read(bytes.get(..line_len).unwrap_or_default(), self.cas)
+            .ok_or(malformed("a part that is no value"))?;
+        let at = head.place_in(&self.keys, from).ok_or(malformed("a value of a key that was not asked for"))?;
+        if bytes.len().checked_sub(line_len + 2).map(|len| len as u64) != Some(head.size) {
+            return Err(malformed("a value of another length than announced"));
+        }
+        let Ok(client_flags) = u32::try_from(head.client_flags) else { return Ok(Err(large_client_flags())) };
+        let cas = head.cas;
+        Ok(Ok((at, Found { value: frame.into_bytes_from(line_len + 2), client_flags, cas })))
+    }
+}
+
+/// Length of `gets` and the line end.
+const FRAME_LEN: usize = 6;
+
+/// A hit of a [`MultiGet`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The value.
+    pub value: Bytes,
+    /// The number that was stored with it.
+    pub client_flags: u32,
+    /// Its CAS id, when asked for.
+    pub cas: Option<u64>,
+}
+
+impl Command<Meta> for MultiGet {
+    /// One element for every key, in the order of asking: `None` is a miss.
+    type Output = Result<Vec<Option<Found>>, Fault>;
+
+    fn size_hint(&self) -> usize {
+        self.line_len()
+    }
+
+    fn encode(&self, _peer: &Peer, _serial: u64, out: &mut Encoder<'_>) -> Expect {
+        out.reserve(self.line_len());
+        out.put(if self.cas { b"gets" } else { b"get" });
+        for key in self.keys.iter() {
+            out.put_u8(b' ');
+            key.put(out.buffer());
+        }
+        out.put(b"\r\n");
+        Expect(Shape::Values(ValuesShape { keys: Arc::clone(&self.keys), cas: self.cas }))
+    }
+
+    fn decode(&self, reply: Reply) -> Result<Self::Output, Malformed> {
+        let mut frames = parts(reply)?;
+        let end = frames.pop().ok_or(malformed("values without an end"))?;
+        if is_error(end.as_slice()) {
+            return Ok(Err(Fault::read(end.as_slice(), &self.keys)));
+        }
+        if end.as_slice() != b"END" {
+            return Err(malformed("values without an end"));
+        }
+        let mut found = Vec::with_capacity(self.keys.len());
+        for frame in frames {
+            match self.read(found.len(), frame)? {
+                Ok((at, hit)) => {
+                    found.resize(at, None);
+                    found.push(Some(hit));
+                }
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+        found.resize(self.keys.len(), None);
+        Ok(Ok(found))
+    }
+}
+
+impl Verb for MultiGet {
+    fn prepare(&mut self, _now_unix: u64) -> Result<(), Invalid> {
+        let (len, len_max) = (self.line_len(), MultiGet::LINE_LEN_MAX);
+        refuse(&[
+            (self.keys.is_empty(), "a get of many keys needs one"),
+            (
+                self.keys.iter().any(Key::is_binary),
+                "the classic get cannot carry a binary key: ask for it by a get of its own",
+            ),
+        ])?;
+        match len > len_max {
+            true => Err(Invalid::TooLong { what: "a line of keys", len, len_max }),
+            false => Ok(()),
+        }
+    }
+
+    fn key(&self) -> Option<&Key> {
+        None
+    }
+
+    fn name(&self) -> &'static str {
+        "multi_get"
+    }
+}

@@ -1,0 +1,298 @@
+use alloc::{string::String, vec::Vec};
+use core::{borrow::Borrow, cmp::Ordering, fmt, hash};
+
+use bytes::Bytes;
+
+use crate::base64;
+
+/// A key that has been checked: it can be sent, and it can neither end a line nor divide it.
+///
+/// Any bytes will do. Keys without spaces, control characters and DEL go over the wire as they are, up to 250 bytes; all
+/// others go as base64 with the flag `b`, which leaves room for 186 bytes. Which of the two is found out once, here. The server
+/// keeps the decoded bytes, so both forms name the same item.
+///
+/// A short key is held in place; a longer one in [`Bytes`], so that a clone never copies much. Debug output says how long it is,
+/// not what it is: keys stay out of logs.
+///
+/// Source: meta protocol, keys: at most 250 bytes on the wire, no space, CR or LF; base64 counts in its encoded form.
+/// Control characters, which newer servers take, cut a line short in servers before 1.6.40, and are therefore never sent plain.
+#[derive(Clone)]
+pub struct Key(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Short { len: u8, binary: bool, bytes: [u8; Key::SHORT_MAX] },
+    Long { binary: bool, bytes: Bytes },
+}
+
+impl Key {
+    /// Longest key that goes over the wire as it is, in bytes.
+    pub const LEN_MAX: usize = 250;
+
+    /// Longest key that goes over the wire as base64, in bytes before encoding: 248 characters.
+    pub const BINARY_LEN_MAX: usize = 186;
+
+    /// Longest key held in place: with the length, the form and the tag a key is 64 bytes, one cache line.
+    const SHORT_MAX: usize = 61;
+
+    /// Checks `key` and copies it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] when it is empty or too long for the form it needs.
+    pub fn new(key: impl AsRef<[u8]>) -> Result<Key, KeyError> {
+        let key = key.as_ref();
+        let binary = check(key)?;
+        Ok(match u8::try_from(key.len()) {
+            Ok(len) if key.len() <= Key::SHORT_MAX => {
+                let mut bytes = [0; Key::SHORT_MAX];
+                if let Some(held) = bytes.get_mut(..key.len()) {
+                    held.copy_from_slice(key);
+                }
+                Key(Repr::Short { len, binary, bytes })
+            }
+            _ => Key(Repr::Long { binary, bytes: Bytes::copy_from_slice(key) }),
+        })
+    }
+
+    /// The key as it was given, never its base64 form.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Short { len, bytes, .. } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Repr::Long { bytes, .. } => bytes,
+        }
+    }
+
+    /// Whether it goes over the wire as base64.
+    #[must_use]
+    #[inline]
+    pub fn is_binary(&self) -> bool {
+        match self.0 {
+            Repr::Short { binary, .. } | Repr::Long { binary, .. } => binary,
+        }
+    }
+
+    /// Length on the wire in bytes: of the base64 form if that is what is sent.
+    #[must_use]
+    pub fn wire_len(&self) -> usize {
+        let len = self.as_bytes().len();
+        if self.is_binary() { base64::encoded_len(len) } else { len }
+    }
+
+    /// Appends the key as it goes over the wire.
+    #[inline]
+    pub(crate) fn put(&self, buf: &mut Vec<u8>) {
+        if self.is_binary() {
+            base64::put(buf, self.as_bytes());
+        } else {
+            buf.extend_from_slice(self.as_bytes());
+        }
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+/// A map of keys can be asked with plain bytes: a key is equal, ordered and hashed as its bytes are.
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl TryFrom<&[u8]> for Key {
+    type Error = KeyError;
+
+    fn try_from(key: &[u8]) -> Result<Key, KeyError> {
+        Key::new(key)
+    }
+}
+
+impl TryFrom<&str> for Key {
+    type Error = KeyError;
+
+    fn try_from(key: &str) -> Result<Key, KeyError> {
+        Key::new(key)
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = KeyError;
+
+    fn try_from(key: String) -> Result<Key, KeyError> {
+        Key::new(key)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Key) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Key) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl hash::Hash for Key {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let form = if self.is_binary() { "binary, " } else { "" };
+        write!(f, "Key({form}{} bytes)", self.as_bytes().len())
+    }
+}
+
+/// Why bytes cannot be a key. Says nothing of their content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// No bytes at all. Sent as it is, an empty key would make the server read the next word of the line as the key.
+    Empty,
+    /// More than 250 bytes.
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// More than 186 bytes, some of which can only be sent as base64: a space, a control character or DEL.
+    BinaryTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyError::Empty => f.write_str("a key cannot be empty"),
+            KeyError::TooLong { len } => {
+                write!(f, "a key of {len} bytes is too long: at most {} are allowed", Key::LEN_MAX)
+            }
+            KeyError::BinaryTooLong { len } => write!(
+                f,
+                "a key of {len} bytes that holds spaces or control characters is too long: it goes as base64, which leaves \
+                 room for {}",
+                Key::BINARY_LEN_MAX
+            ),
+        }
+    }
+}
+
+impl core::error::Error for KeyError {}
+
+/// Whether the key needs base64.
+#[inline]
+fn check(key: &[u8]) -> Result<bool, KeyError> {
+    let len = key.len();
+    if len == 0 {
+        return Err(KeyError::Empty);
+    }
+    if len > Key::LEN_MAX {
+        return Err(KeyError::TooLong { len });
+    }
+    let binary = !is_plain(key);
+    if binary && len > Key::BINARY_LEN_MAX {
+        return Err(KeyError::BinaryTooLong { len });
+    }
+    Ok(binary)
+}
+
+/// Whether no byte needs base64. It looks at every byte without a branch, which the compiler turns into vector code: a key that is
+/// not plain is rare, so there is nothing to gain from stopping early.
+#[inline]
+fn is_plain(key: &[u8]) -> bool {
+    !key.iter().fold(false, |bad, &byte| bad | (byte <= b' ') | (byte == 0x7f))
+}
+
+const _: () = assert!(core::mem::size_of::<Key>() == 64);
+const _: () = assert!(base64::encoded_len(Key::BINARY_LEN_MAX) <= Key::LEN_MAX);
+const _: () = assert!(base64::encoded_len(Key::BINARY_LEN_MAX + 1) > Key::LEN_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wire(key: &Key) -> Vec<u8> {
+        let mut buf = Vec::new();
+        key.put(&mut buf);
+        assert_eq!(buf.len(), key.wire_len());
+        buf
+    }
+
+    #[test]
+    fn lengths_are_bounded_on_the_wire() {
+        let cases: &[(usize, u8, Result<bool, KeyError>)] = &[
+            (0, b'a', Err(KeyError::Empty)),
+            (1, b'a', Ok(false)),
+            (60, b'a', Ok(false)),
+            (61, b'a', Ok(false)),
+            (62, b'a', Ok(false)),
+            (250, b'a', Ok(false)),
+            (250, 0xff, Ok(false)),
+            (251, b'a', Err(KeyError::TooLong { len: 251 })),
+            (251, b' ', Err(KeyError::TooLong { len: 251 })),
+            (1, b' ', Ok(true)),
+            (61, 0, Ok(true)),
+            (62, 0, Ok(true)),
+            (186, b' ', Ok(true)),
+            (187, b' ', Err(KeyError::BinaryTooLong { len: 187 })),
+        ];
+        for (len, byte, want) in cases {
+            let bytes = vec![*byte; *len];
+            let got = Key::new(&bytes);
+            assert_eq!(got.as_ref().map(Key::is_binary).map_err(|e| *e), *want, "{len} times {byte:#x}");
+            if let Ok(key) = got {
+                assert_eq!(key.as_bytes(), bytes);
+                assert!(wire(&key).len() <= 250);
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_is_plain_or_goes_as_base64() {
+        for byte in 0..=u8::MAX {
+            let key = Key::new([b'k', byte]).unwrap();
+            assert_eq!(key.is_binary(), byte <= 0x20 || byte == 0x7f, "{byte:#x}");
+            assert!(wire(&key).iter().all(|b| *b > b' ' && *b != 0x7f));
+            assert_eq!(key.as_bytes(), [b'k', byte]);
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_the_key() {
+        assert_eq!(format!("{:?}", Key::new("secret").unwrap()), "Key(6 bytes)");
+        assert_eq!(format!("{:?}", Key::new("a secret").unwrap()), "Key(binary, 8 bytes)");
+    }
+
+    proptest! {
+        #[test]
+        fn the_wire_form_never_ends_or_divides_a_line(bytes in proptest::collection::vec(any::<u8>(), 0..260)) {
+            if let Ok(key) = Key::new(&bytes) {
+                let form = wire(&key);
+                prop_assert!(!form.is_empty() && form.len() <= 250);
+                prop_assert!(form.iter().all(|b| *b > b' ' && *b != 0x7f));
+                prop_assert_eq!(key.as_bytes(), &bytes[..]);
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! memcached's meta protocol as values: bytes in, values out, nothing kept.
+//!
+//! ```text
+//!  Get, Set, ...  --prepare, check, encode-->  bytes  -->  server
+//!                                                            |
+//!  Got, Stored, Fault  <--decode--  one reply  <--frame--  bytes
+//! ```
+//!
+//! * [`Key`] and [`Ttl`] hold what can be sent and nothing else.
+//! * [`Get`], [`Set`], [`Delete`], [`Arithmetic`] and the others are commands: plain values, built by methods, neutral without
+//!   them. What all have in common is [`Verb`].
+//! * [`Meta`] is the protocol: how a connection opens, where a reply ends, what breaks a stream.
+//! * [`Fault`] is an error that the server reported; [`Invalid`] one that was found before anything was sent.
+//!
+//! **What is sent when?** Nothing here sends. A command is checked without a server ([`Verb::prepare`]), then against what is
+//! known of one ([`Command::check`](memlink_core::Command::check)), and only then written, whole.
+//!
+//! **What order do flags have?** One, whatever the order of the builder's methods: see [`flags`].
+//!
+//! **What happens on failure?** A reply that is not exactly what the command can get breaks the connection: see [`Meta`].
+//! An error line is a [`Fault`] in the command's output.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod base64;
+mod command;
+mod error;
+mod expect;
+pub mod flags;
+mod key;
+mod number;
+mod opaque;
+mod opening;
+mod protocol;
+mod reply;
+mod ttl;
+mod version;
+
+pub use command::{
+    Arithmetic, AskVersion, Counted, CountedOutcome, Debug, Delete, DeleteOutcome, FlushAll, Found, Get, Got, ItemInfo,
+    MultiGet, Noop, Set, SetMode, SetOutcome, Statistics, Stats, StatsKind, Stored, TtlLeft, Verb, Verbosity,
+};
+pub use error::{Fault, FaultClass, FaultKind, Invalid};
+pub use expect::Expect;
+pub use key::{Key, KeyError};
+pub use number::counter_value;
+pub use opening::Credentials;
+pub use protocol::{Meta, State};
+pub use ttl::{Ttl, TtlError};
+pub use version::{Feature, Peer, Version};

@@ -1,0 +1,140 @@
+use alloc::vec::Vec;
+
+/// Most digits that a 64-bit number has.
+const DIGITS_MAX: usize = 20;
+
+/// Most digits that cannot overflow 64 bits.
+const DIGITS_SAFE: usize = 19;
+
+/// Reads a counter from a value that was fetched with a get.
+///
+/// A decrement that makes the number shorter leaves it padded with spaces on the server (`9 ` after ten minus one), so trailing
+/// spaces are trimmed. `None` for anything else than 1 to 20 digits that fit 64 bits; the server's own reading is laxer
+/// (leading spaces, text behind the number), but such a value was not written by a counter.
+///
+/// Source: meta protocol, `ma`, "the value is stored as decimal text and may be padded with spaces".
+#[must_use]
+pub fn counter_value(value: &[u8]) -> Option<u64> {
+    read(value.trim_ascii_end_spaces())
+}
+
+/// Appends `n` in decimal.
+pub(crate) fn put(buf: &mut Vec<u8>, mut n: u64) {
+    let mut digits = [b'0'; DIGITS_MAX];
+    let mut len = 0;
+    for slot in digits.iter_mut().rev() {
+        // The remainder is below ten, so the cast loses nothing.
+        *slot = b'0' + (n % 10) as u8;
+        n /= 10;
+        len += 1;
+        if n == 0 {
+            break;
+        }
+    }
+    buf.extend_from_slice(digits.get(DIGITS_MAX - len..).unwrap_or_default());
+}
+
+/// Appends `n` in decimal, with a sign when negative.
+pub(crate) fn put_signed(buf: &mut Vec<u8>, n: i32) {
+    if n < 0 {
+        buf.push(b'-');
+    }
+    put(buf, u64::from(n.unsigned_abs()));
+}
+
+/// Reads 1 to 20 decimal digits and nothing else. No sign, no space; leading zeros are harmless and allowed.
+pub(crate) fn read(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > DIGITS_MAX {
+        return None;
+    }
+    let (safe, last) = digits.split_at(digits.len().min(DIGITS_SAFE));
+    let mut n: u64 = 0;
+    for &byte in safe {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        n = n * 10 + u64::from(digit);
+    }
+    match last.first() {
+        None => Some(n),
+        Some(byte @ b'0'..=b'9') => n.checked_mul(10)?.checked_add(u64::from(byte - b'0')),
+        Some(_) => None,
+    }
+}
+
+/// Reads a number that must fit 32 bits.
+pub(crate) fn read_u32(digits: &[u8]) -> Option<u32> {
+    read(digits).and_then(|n| u32::try_from(n).ok())
+}
+
+trait TrimSpaces {
+    fn trim_ascii_end_spaces(&self) -> &Self;
+}
+
+impl TrimSpaces for [u8] {
+    /// Trims 0x20 only: the server pads with nothing else.
+    fn trim_ascii_end_spaces(&self) -> &[u8] {
+        let mut rest = self;
+        while let [head @ .., b' '] = rest {
+            rest = head;
+        }
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_digits_and_nothing_else() {
+        let cases: &[(&[u8], Option<u64>)] = &[
+            (b"0", Some(0)),
+            (b"01", Some(1)),
+            (b"18446744073709551615", Some(u64::MAX)),
+            (b"18446744073709551616", None),
+            (b"99999999999999999999", None),
+            (b"000000000000000000001", None),
+            (b"9223372036854775807", Some(i64::MAX as u64)),
+            (b"", None),
+            (b"-1", None),
+            (b"+1", None),
+            (b" 1", None),
+            (b"1 ", None),
+            (b"1a", None),
+            (b"1:", None),
+            (b"1234567890123456789/", None),
+            (b"\xb2", None),
+        ];
+        for (digits, want) in cases {
+            assert_eq!(read(digits), *want, "{digits:?}");
+        }
+    }
+
+    #[test]
+    fn counters_may_be_padded_behind() {
+        assert_eq!(counter_value(b"9  "), Some(9));
+        assert_eq!(counter_value(b" 9"), None);
+        assert_eq!(counter_value(b"  "), None);
+        assert_eq!(counter_value(b""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_is_read(n: u64) {
+            let mut buf = Vec::new();
+            put(&mut buf, n);
+            prop_assert_eq!(core::str::from_utf8(&buf), Ok(&*n.to_string()));
+            prop_assert_eq!(read(&buf), Some(n));
+        }
+
+        #[test]
+        fn signed_is_written_as_text_has_it(n: i32) {
+            let mut buf = Vec::new();
+            put_signed(&mut buf, n);
+            prop_assert_eq!(core::str::from_utf8(&buf), Ok(&*n.to_string()));
+        }
+    }
+}

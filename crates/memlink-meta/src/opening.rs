@@ -1,0 +1,180 @@
+use alloc::{borrow::Cow, boxed::Box, format, string::String, vec};
+use core::fmt;
+
+use memlink_core::{Encoder, Frame, Refusal, Step};
+
+use crate::{Expect, Invalid, Meta, Peer, Version, error::printable, expect::Shape, number, reply::is_error};
+
+/// How far the opening exchange is: which answer is awaited.
+///
+/// ```text
+///  (credentials)  set memlink_auth 0 -1 <n>    ->  STORED
+///                 version                      ->  VERSION 1.6.45
+///                 mn                           ->  MN
+/// ```
+///
+/// Each step waits for the one before. A server that wants credentials and gets none answers `version` with an error, and a
+/// line as short as `mn` behind it with closing the connection (1.6.44 and newer), which may take the first answer with it. One more
+/// round trip per connection is a small price for an operator who reads "wants credentials" instead of "connection closed".
+#[derive(Debug, Default)]
+pub(crate) enum Opening {
+    /// Nothing was sent.
+    #[default]
+    Start,
+    Credentials,
+    Version,
+    /// The barrier, behind a server that named itself so.
+    Barrier {
+        version: Version,
+        text: Box<str>,
+    },
+    Done,
+}
+
+/// A user and a password for memcached's own sign-in (`-Y`). They go over the wire as they are: use TLS.
+///
+/// Source: classic protocol, sign-in by a `set` of any key whose value is "user password". The `set` is sent with a time to live
+/// that is over, so that a server without sign-in, which would store it like any other value, forgets it at once.
+#[derive(Clone)]
+pub struct Credentials {
+    token: Box<[u8]>,
+}
+
+impl Credentials {
+    /// Longest "user password" in bytes, as of 1.6.42.
+    const LEN_MAX: usize = 16_384;
+
+    /// Puts them together.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the user is empty or holds a space (the server divides at the first one), when either holds a line end
+    /// (the server's file has one line for each user), or when both together are longer than 16,383 bytes.
+    pub fn new(user: &str, password: &str) -> Result<Credentials, Invalid> {
+        if user.is_empty() || user.contains([' ', ':']) {
+            return Err(Invalid::Options("a user name is not empty and holds neither a space nor a colon"));
+        }
+        if user.contains(['\r', '\n', '\0']) || password.contains(['\r', '\n', '\0']) {
+            return Err(Invalid::Options("a user name and a password hold no line ends"));
+        }
+        let token = format!("{user} {password}").into_bytes();
+        if token.len() > Credentials::LEN_MAX {
+            let (what, len, len_max) = ("a user name with its password", token.len(), Credentials::LEN_MAX);
+            return Err(Invalid::TooLong { what, len, len_max });
+        }
+        Ok(Credentials { token: token.into() })
+    }
+
+    fn put(&self, out: &mut Encoder<'_>) {
+        out.put(b"set memlink_auth 0 -1 ");
+        number::put(out.buffer(), self.token.len() as u64);
+        out.put(b"\r\n");
+        out.put(&self.token);
+        out.put(b"\r\n");
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials")
+    }
+}
+
+impl Meta {
+    /// One step of the opening exchange.
+    pub(crate) fn step(
+        &self,
+        opening: &mut Opening,
+        reply: Option<&Frame>,
+        out: &mut Encoder<'_>,
+    ) -> Result<Step<Expect, Peer>, Refusal> {
+        let line = reply.map(Frame::as_slice);
+        let next = match (core::mem::replace(opening, Opening::Done), line) {
+            (Opening::Start, None) => match &self.credentials {
+                Some(credentials) => {
+                    credentials.put(out);
+                    Opening::Credentials
+                }
+                None => ask_version(out),
+            },
+            (Opening::Credentials, Some(b"STORED")) => ask_version(out),
+            (Opening::Credentials, Some(line)) => return Err(refuse_credentials(line)),
+            (Opening::Version, Some(line)) => {
+                let text = line.strip_prefix(b"VERSION ").ok_or_else(|| refuse(line))?;
+                let (version, text) = self.judge(text)?;
+                out.put(b"mn\r\n");
+                Opening::Barrier { version, text }
+            }
+            (Opening::Barrier { version, text }, Some(b"MN")) => {
+                return Ok(Step::Ready(Peer::named(version, &text, self.opaque)));
+            }
+            (Opening::Barrier { text, .. }, Some(line)) if is_error(line) => return Err(too_old(&text)),
+            (_, Some(line)) => return Err(refuse(line)),
+            (_, None) => return Err(incompatible("the opening exchange was begun twice")),
+        };
+        *opening = next;
+        Ok(Step::Send(vec![Expect(Shape::Opening)]))
+    }
+
+    /// Which features a server that names itself `text` is taken to have.
+    fn judge(&self, text: &[u8]) -> Result<(Version, Box<str>), Refusal> {
+        let text = printable(text.trim_ascii());
+        let said = Version::parse(&text).filter(|version| version.is_of_memcached());
+        let version = self.version.or(said).unwrap_or(Version::OLDEST);
+        if version < Version::OLDEST {
+            return Err(too_old(&text));
+        }
+        Ok((version, text))
+    }
+}
+
+fn ask_version(out: &mut Encoder<'_>) -> Opening {
+    out.put(b"version\r\n");
+    Opening::Version
+}
+
+fn too_old(text: &str) -> Refusal {
+    let oldest = Version::OLDEST;
+    incompatible(format!(
+        "this server has no meta commands (memcached {oldest} or newer is needed); it says its version is {text}"
+    ))
+}
+
+fn refuse_credentials(line: &[u8]) -> Refusal {
+    if line.starts_with(b"CLIENT_ERROR authentication failure") {
+        return Refusal::Denied("the server refused the user name or the password".into());
+    }
+    refuse(line)
+}
+
+/// What to make of a line that was not expected: the guess that helps most whoever must repair it.
+fn refuse(line: &[u8]) -> Refusal {
+    let text = printable(line);
+    if line.starts_with(b"CLIENT_ERROR unauthenticated") {
+        return Refusal::Denied("the server requires authentication: configure a user name and a password".into());
+    }
+    if line.starts_with(b"ERROR Too many open connections") {
+        return Refusal::Denied("the server has no room for another connection (its option -c)".into());
+    }
+    if line.starts_with(b"SERVER_ERROR") {
+        return Refusal::Denied(format!("the server answered {text}"));
+    }
+    if is_error(line) {
+        return incompatible(format!("this is no memcached that can be used: it answered {text}"));
+    }
+    let guess = match line {
+        [0x15 | 0x16, ..] => "this looks like a TLS port, and the connection is not encrypted",
+        [0x80 | 0x81, ..] => "this looks like memcached's binary protocol, which is not supported",
+        [b'H', b'T', b'T', b'P', b'/', ..] => "this is no memcached: it answered like an HTTP server",
+        [b'-' | b'+', ..] => "this is no memcached: it answered like a Redis server",
+        [b'S', b'S', b'H', b'-', ..] => "this is no memcached: it answered like an SSH server",
+        [b'2', b'2', b'0', ..] => "this is no memcached: it answered like a mail or FTP server",
+        [] | [0..=0x1f | 0x7f..=0xff, ..] => "this is no memcached: it answered with bytes that are no text",
+        _ => return incompatible(format!("this is no memcached: it answered {text}")),
+    };
+    incompatible(guess)
+}
+
+fn incompatible(text: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::Incompatible(String::from(text.into()))
+}

@@ -1,0 +1,265 @@
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use memchr::memchr;
+use memlink_core::{Frame, Malformed, Reply};
+
+use crate::{Fault, Key, number};
+
+/// The first word of a reply line that is not an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Done, and no value.
+    Hd = 1,
+    /// A value follows.
+    Va = 1 << 1,
+    /// A miss of `mg` or `me`.
+    En = 1 << 2,
+    /// There is no such item.
+    Nf = 1 << 3,
+    /// Not stored.
+    Ns = 1 << 4,
+    /// The item has another CAS id.
+    Ex = 1 << 5,
+    /// The barrier's reply.
+    Mn = 1 << 6,
+    /// What is known of an item.
+    Me = 1 << 7,
+    /// Classic: done.
+    Ok = 1 << 8,
+    /// Classic: the server's version.
+    Version = 1 << 9,
+    /// Classic: a value of a multi-get, a statistic, the end of either.
+    Classic = 1 << 10,
+}
+
+/// Some statuses: those that a command may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Statuses(u16);
+
+impl Statuses {
+    pub(crate) const fn of(list: &[Status]) -> Statuses {
+        let (mut bits, mut i) = (0, 0);
+        while i < list.len() {
+            bits |= list[i] as u16;
+            i += 1;
+        }
+        Statuses(bits)
+    }
+
+    #[inline]
+    pub(crate) fn have(self, status: Status) -> bool {
+        self.0 & status as u16 != 0
+    }
+}
+
+impl Status {
+    /// The status of a line and what stands behind it. The word must be followed by a space or by the end of the line.
+    #[inline]
+    pub(crate) fn read(line: &[u8]) -> Option<(Status, &[u8])> {
+        if let [a, b, rest @ ..] = line
+            && matches!(rest.first(), None | Some(b' '))
+        {
+            let status = match [*a, *b] {
+                [b'H', b'D'] => Status::Hd,
+                [b'V', b'A'] => Status::Va,
+                [b'E', b'N'] => Status::En,
+                [b'N', b'F'] => Status::Nf,
+                [b'N', b'S'] => Status::Ns,
+                [b'E', b'X'] => Status::Ex,
+                [b'M', b'N'] => Status::Mn,
+                [b'M', b'E'] => Status::Me,
+                [b'O', b'K'] => Status::Ok,
+                _ => return None,
+            };
+            return Some((status, rest));
+        }
+        Status::read_classic(line)
+    }
+
+    #[cold]
+    fn read_classic(line: &[u8]) -> Option<(Status, &[u8])> {
+        let (word, rest) = line.split_at(memchr(b' ', line).unwrap_or(line.len()));
+        let status = match word {
+            b"VERSION" => Status::Version,
+            b"VALUE" | b"END" | b"STAT" | b"RESET" => Status::Classic,
+            _ => return None,
+        };
+        Some((status, rest))
+    }
+}
+
+/// Whether the line is one of the server's error lines: the word, and then the end, a space or a colon.
+pub(crate) fn is_error(line: &[u8]) -> bool {
+    [&b"ERROR"[..], b"CLIENT_ERROR", b"SERVER_ERROR"]
+        .iter()
+        .any(|word| line.strip_prefix(*word).is_some_and(|rest| matches!(rest.first(), None | Some(b' ' | b':'))))
+}
+
+/// The words of a line, divided by one or more bytes 0x20 and by nothing else: old servers write double and trailing spaces,
+/// and other white space can be part of a word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let [b' ', rest @ ..] = self.0 {
+            self.0 = rest;
+        }
+        if self.0.is_empty() {
+            return None;
+        }
+        let len = self.0.iter().position(|b| *b == b' ').unwrap_or(self.0.len());
+        let (word, rest) = self.0.split_at(len);
+        self.0 = rest;
+        Some(word)
+    }
+}
+
+/// The reply to a command of one line, read as far as all of them are alike.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A status, and what belongs to it.
+    Status(Line),
+    /// The server reported an error.
+    Fault(Fault),
+    /// Nothing was said, which is what a quiet command asks for.
+    Silence,
+}
+
+/// A reply line that is not an error, and its value if it has one.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) status: Status,
+    /// The whole reply.
+    frame: Frame,
+    /// Where the flags lie in it.
+    flags: core::ops::Range<usize>,
+}
+
+impl Answer {
+    /// Reads what came back. `keys` are what must not appear in an error's text.
+    #[inline]
+    pub(crate) fn read(reply: Reply, keys: &[Key]) -> Result<Answer, Malformed> {
+        let frame = match reply {
+            Reply::One(frame) => frame,
+            Reply::Silence => return Ok(Answer::Silence),
+            Reply::Many(_) => return Err(malformed("several parts where one line was expected")),
+        };
+        let bytes = frame.as_slice();
+        let line_len = memchr(b'\r', bytes).unwrap_or(bytes.len());
+        let line = bytes.get(..line_len).unwrap_or_default();
+        let Some((status, mut rest)) = Status::read(line) else {
+            return match is_error(line) {
+                true => Ok(Answer::Fault(Fault::read(line, keys))),
+                false => Err(malformed("an unknown status")),
+            };
+        };
+        if status == Status::Va {
+            let mut words = Words(rest);
+            let size = words.next().and_then(number::read);
+            // The end of the line is checked by framing; here it is checked again, so that no reply whatever can be misread.
+            let value_len = bytes.len().checked_sub(line_len + 2).map(|len| len as u64);
+            if size.is_none() || size != value_len {
+                return Err(malformed("a value of another length than announced"));
+            }
+            rest = words.0;
+        }
+        let flags = line_len - rest.len()..line_len;
+        Ok(Answer::Status(Line { status, frame, flags }))
+    }
+}
+
+impl Line {
+    /// The flags: each one letter and what stands behind it.
+    #[inline]
+    pub(crate) fn flags(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        let bytes = self.frame.as_slice().get(self.flags.clone()).unwrap_or_default();
+        Words(bytes).filter_map(|word| word.split_first().map(|(letter, token)| (*letter, token)))
+    }
+
+    /// The value, without a copy where it is long. Empty when there is none.
+    #[inline]
+    pub(crate) fn into_value(self) -> Bytes {
+        self.frame.into_bytes_from(self.flags.end.saturating_add(2))
+    }
+
+    /// The value, to be looked at.
+    pub(crate) fn value(&self) -> &[u8] {
+        self.frame.as_slice().get(self.flags.end.saturating_add(2)..).unwrap_or_default()
+    }
+
+    /// All that stands behind the status.
+    pub(crate) fn rest(&self) -> &[u8] {
+        self.frame.as_slice().get(self.flags.clone()).unwrap_or_default()
+    }
+}
+
+/// The parts of a reply that may have several.
+pub(crate) fn parts(reply: Reply) -> Result<Vec<Frame>, Malformed> {
+    match reply {
+        Reply::One(frame) => Ok(alloc::vec![frame]),
+        Reply::Many(frames) => Ok(frames),
+        Reply::Silence => Err(malformed("silence where an answer was expected")),
+    }
+}
+
+pub(crate) const fn malformed(what: &'static str) -> Malformed {
+    Malformed { what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_a_whole_word() {
+        let cases: &[(&[u8], Option<Status>)] = &[
+            (b"HD", Some(Status::Hd)),
+            (b"HD ", Some(Status::Hd)),
+            (b"HD  Oabcd ", Some(Status::Hd)),
+            (b"HDx", None),
+            (b"H", None),
+            (b"", None),
+            (b"hd", None),
+            (b"OK", Some(Status::Ok)),
+            (b"VERSION 1", Some(Status::Version)),
+            (b"END", Some(Status::Classic)),
+            (b"ENDS", None),
+            (b"HD\xc2\xa0", None),
+            (b"HD\t", None),
+        ];
+        for (line, want) in cases {
+            assert_eq!(Status::read(line).map(|(status, _)| status), *want, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_a_word_and_then_end_space_or_colon() {
+        let cases: &[(&[u8], bool)] = &[
+            (b"ERROR", true),
+            (b"ERROR Too many open connections", true),
+            (b"ERROR: shutdown not enabled", true),
+            (b"SERVER_ERROR: shutdown not enabled", true),
+            (b"CLIENT_ERROR", true),
+            (b"CLIENT_ERROR bad", true),
+            (b"ERRORS", false),
+            (b"SERVER_ERRORx", false),
+            (b" ERROR", false),
+            (b"error", false),
+            (b"", false),
+        ];
+        for (line, want) in cases {
+            assert_eq!(is_error(line), *want, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_divided_by_the_byte_0x20_only() {
+        let words: Vec<&[u8]> = Words(b"  Oa\tb  kx\xc2\xa05 \x85 ").collect();
+        assert_eq!(words, [&b"Oa\tb"[..], b"kx\xc2\xa05", b"\x85"]);
+    }
+}
