@@ -25,7 +25,7 @@
 //!  time        0          1          2          3          4
 //!  cache-1 x1  |-----6----|-----1----|-----0----|-----6----|     one claim per unit of time
 //!  cache-2 x1  |--3-------|--1-------|--4-------|--2-------|     the same, from another starting phase
-//!  cache-3 x2  |---7---5--|---3---2--|---0---4--|---1---0--|     two claims per unit of time
+//!  cache-3 x2  |---7----5-|---3----2-|---0----4-|---1----0-|     two claims per unit of time
 //!
 //!  slot           0    1    2    3    4    5    6    7
 //!              +----+----+----+----+----+----+----+----+
@@ -40,7 +40,7 @@
 //!
 //! # Cost and limits
 //!
-//! * A lookup does not depend on the number of servers: a few nanoseconds of hashing and one load.
+//! * A lookup does not depend on the number of servers: one hash and one load, some 15 ns, and at worst a cache miss more.
 //! * A [`Ring`] holds 512 KiB (nothing when only one server takes keys). Making one takes about 3.5 million claims, some
 //!   12 ms optimised, and 4 MiB for that time, for 2 servers as for 10,000. Share one `Ring`; do not make one per request.
 //! * A server's share strays from its weight by about `sqrt(servers / 524,288)`, one standard deviation: 0.4 % with 10

@@ -21,7 +21,7 @@
 /// # Ok::<(), memlink_ring::RingError>(())
 /// ```
 pub trait Router: Send + Sync {
-    /// The server of `key`, as an index into the list of servers this router was made for.
+    /// The server of `key`, as an index into the list of servers this router was made for, hence below its length.
     ///
     /// Called for every command, so it must not block, and must give the same answer to the same key for as long as
     /// the router lives: the answer says where a value was stored.

@@ -10,6 +10,7 @@
 //! one in the middle is added, and when one is removed. *Lookup* is the time from key to server, hash included, each
 //! lookup waiting for the one before it; keys have 14 to 30 bytes. Times are the best of some runs, in one thread.
 
+mod cost;
 mod points;
 mod rendezvous;
 mod tables;
@@ -54,6 +55,9 @@ fn main() {
         measure::<tables::Memlink>(servers_len, &keys);
         measure::<tables::Claims<20>>(servers_len, &keys);
     }
+    println!("\nmemlink-ring alone");
+    cost::making();
+    cost::cold_lookups(&keys);
 }
 
 /// Prints a row of the table.
@@ -119,7 +123,7 @@ fn hashes(keys: &[String]) {
 }
 
 /// The time of one call. Each waits for the result of the one before, as a command waits for its route.
-fn lookup_ns(keys: &[String], route: impl Fn(&[u8]) -> usize) -> f64 {
+fn lookup_ns(keys: &[String], mut route: impl FnMut(&[u8]) -> usize) -> f64 {
     // Few enough for the keys themselves to stay in the cache.
     let keys = &keys[..8_192];
     let mut best = f64::MAX;

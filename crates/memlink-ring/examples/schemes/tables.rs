@@ -79,8 +79,10 @@ impl Scheme for Maglev {
     }
 }
 
-/// The earliest claim keeps the slot, for another number of slots than the library has. Weights are all 1 here, so the
-/// order of time is the order of the phases, round after round.
+/// The earliest claim keeps the slot, for another number of slots than the library has.
+///
+/// This one knows no weights. Then the order of time is the order of the phases, round after round, and the filling
+/// takes about half the time it would with weights.
 pub(crate) struct Claims<const BITS: u32> {
     owners: Vec<u16>,
 }
@@ -90,7 +92,7 @@ impl<const BITS: u32> Scheme for Claims<BITS> {
         16 => "first claim, 2^16 slots",
         _ => "first claim, 2^20 slots",
     };
-    const WEIGHTS: &str = "yes";
+    const WEIGHTS: &str = "left out";
 
     fn new(names: &[String]) -> Self {
         let mut lines: Vec<(u64, u64, u16)> =

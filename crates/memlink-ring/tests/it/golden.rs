@@ -1,9 +1,9 @@
 //! Frozen answers. **These values can never change**: a client that routed one key otherwise than the release before it
 //! would turn a warm cache cold, and two clients of different releases would disagree on where a value is.
 //!
-//! They were not printed by this crate. An independent program, written in Python from `docs/routing.md` with exact
-//! fractions and the `xxhash` package, printed them, and the crate was found to agree. If a test of this file fails,
-//! the code is wrong, not the value; another scheme needs another name.
+//! They were not printed by this crate. An independent program, written in Python from `docs/routing.md` with its
+//! unbounded integers and the `xxhash` package, printed them, and the crate was found to agree. If a test of this file
+//! fails, the code is wrong, not the value; another scheme needs another name.
 
 use memlink_ring::Ring;
 
@@ -78,6 +78,16 @@ fn a_thousand_servers() {
     let names: Vec<String> = (0..1_000).map(|number| format!("cache-{number:04}")).collect();
     let servers: Vec<(&str, u32)> = names.iter().map(String::as_str).zip((1..=5).cycle()).collect();
     check(&servers, [358, 366, 179, 59, 222, 219, 138, 588, 267, 941, 986, 359, 940, 501], 0x595e_24a4_6b39_7e5f);
+}
+
+/// These two names happen to have the same phase, so both always claim at the same time, and on three slots it is the
+/// first claim of both.
+#[test]
+fn a_tie_goes_to_the_lesser_name() {
+    let servers = [("cache-690343", 1), ("cache-2112", 1)];
+    check(&servers, [0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1, 1, 0], 0xf832_5a17_9e8d_bf8a);
+    let owners: Vec<usize> = Ring::new(servers).unwrap().slots().collect();
+    assert_eq!([227_555, 87_755, 24_169].map(|slot| owners[slot]), [1, 1, 1]);
 }
 
 /// `answers` has the server of every one of [`KEYS`]; `digest` covers all slots, hence all keys.

@@ -39,7 +39,7 @@ fn order_of_a_long_list_does_not_matter() {
 
 #[test]
 fn an_added_server_only_takes() {
-    for len in [1, 2, 3, 10, 100, 999] {
+    for len in [1, 2, 10, 999] {
         for before in [equal_servers(len), uneven_servers(len)] {
             let mut after = before.clone();
             after.insert(len / 2, ("newcomer".to_owned(), 3));
@@ -50,7 +50,7 @@ fn an_added_server_only_takes() {
 
 #[test]
 fn a_removed_server_only_gives() {
-    for len in [2, 3, 10, 1_000] {
+    for len in [2, 10, 1_000] {
         for before in [equal_servers(len), uneven_servers(len)] {
             let mut after = before.clone();
             let (gone, _) = after.remove(len / 2);
