@@ -10,8 +10,8 @@ pub(crate) const fn encoded_len(len: usize) -> usize {
 
 /// Appends `bytes` as padded base64.
 ///
-/// The server wants the padding, and it is lax about everything else (it skips foreign characters), so that many texts name one
-/// key; this one is the canonical one.
+/// The server wants the padding, and it is lax about everything else (it skips foreign characters), so that many texts
+/// name one key; this one is the canonical one.
 pub(crate) fn put(buf: &mut Vec<u8>, bytes: &[u8]) {
     buf.reserve(encoded_len(bytes.len()));
     let (groups, rest) = bytes.as_chunks::<3>();

@@ -10,8 +10,9 @@ const TEXT_LEN_MAX: usize = 200;
 
 /// The server answered a command with an error line.
 ///
-/// It has been answered: nothing is in doubt but, for a store, what became of the old item (a value that is too large deletes it).
-/// Whether the connection can go on is decided apart from this and never by the text, which differs between versions.
+/// It has been answered: nothing is in doubt but, for a store, what became of the old item (a value that is too large
+/// deletes it). Whether the connection can go on is decided apart from this and never by the text, which differs
+/// between versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     class: FaultClass,
@@ -90,8 +91,8 @@ pub enum FaultClass {
     Server,
 }
 
-/// What an error line is about. For people and for metrics: texts differ between versions, so nothing that keeps a connection
-/// safe may depend on it.
+/// What an error line is about. For people and for metrics: texts differ between versions, so nothing that keeps a
+/// connection safe may depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FaultKind {
@@ -127,8 +128,8 @@ pub enum FaultKind {
     TooManyConnections,
     /// A proxy could not reach, or not understand, the server behind it.
     Backend,
-    /// The client flags of the item need more than 32 bits. Reported by this side: the server was built with large client flags
-    /// and another client made use of them.
+    /// The client flags of the item need more than 32 bits. Reported by this side: the server was built with large
+    /// client flags and another client made use of them.
     LargeClientFlags,
     /// Anything else. See the text.
     Other,
@@ -182,7 +183,8 @@ const TEXTS: &[(&str, FaultKind)] = &[
     ("active request limit reached", FaultKind::Backend),
 ];
 
-/// Why a command was refused before anything was written. A mistake in the program, or in its input: asking again cannot help.
+/// Why a command was refused before anything was written. A mistake in the program, or in its input: asking again
+/// cannot help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Invalid {
@@ -190,8 +192,8 @@ pub enum Invalid {
     Key(KeyError),
     /// A time cannot be sent.
     Ttl(TtlError),
-    /// The options do not go together: the server would ignore one of them, or do something else than they say. The text says which
-    /// and why.
+    /// The options do not go together: the server would ignore one of them, or do something else than they say. The
+    /// text says which and why.
     Options(&'static str),
     /// Something is longer than can be sent.
     TooLong {

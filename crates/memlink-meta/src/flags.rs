@@ -2,16 +2,16 @@
 //!
 //! # The order
 //!
-//! The server takes the flags of a line **in the order in which they stand** and answers them in that order, so some orders mean
-//! something else than what was asked for:
+//! The server takes the flags of a line **in the order in which they stand** and answers them in that order, so some
+//! orders mean something else than what was asked for:
 //!
-//! * `O` comes first: its echo then stands directly behind the status (and the size), where whoever cuts the stream into
-//!   replies finds it without reading further.
+//! * `O` comes first: its echo then stands directly behind the status (and the size), where whoever cuts the stream
+//!   into replies finds it without reading further.
 //! * `b` says how to read the key. It has the same meaning anywhere; next to the opaque it is easy to see.
-//! * `R` comes before `T`: the other way round the touch has already lengthened the life of the item when it is compared
-//!   with the recache time, and nobody is ever elected to refresh it.
-//! * `T` comes before `N`: on a miss the later of the two sets the life of what `N` created. A placeholder is to live for its
-//!   own short time, not for the touch's.
+//! * `R` comes before `T`: the other way round the touch has already lengthened the life of the item when it is
+//!   compared with the recache time, and nobody is ever elected to refresh it.
+//! * `T` comes before `N`: on a miss the later of the two sets the life of what `N` created. A placeholder is to live
+//!   for its own short time, not for the touch's.
 //! * `t` comes last: before `T` and `N` it reports the old time to live, or none for an item that was just created.
 //! * All others have no effect on each other. What changes something stands before what reads something.
 //!
@@ -21,12 +21,14 @@
 //! O b R T N M D J F C E I x q u P L s f c h l v t
 //! ```
 //!
-//! `k` (echo the key) is never sent. A key that was given as base64 can come back raw, with line ends in it, because the
-//! server loses track of the form on several ways; a reply is told by its place and its opaque, and the caller knows the key.
+//! `k` (echo the key) is never sent. A key that was given as base64 can come back raw, with line ends in it, because
+//! the server loses track of the form on several ways; a reply is told by its place and its opaque, and the caller
+//! knows the key.
 //!
 //! No flag is ever written twice (the server refuses that), and no line has more than 17 of them, 18 from 1.6.40 on.
 //!
-//! Source: meta protocol, the description of each command; the order rules follow from "flags are executed in token order".
+//! Source: meta protocol, the description of each command; the order rules follow from "flags are executed in token
+//! order".
 
 use alloc::vec::Vec;
 
@@ -41,7 +43,8 @@ pub struct Flag {
     pub letter: char,
     /// What it means.
     pub meaning: &'static str,
-    /// Which of `mg`, `ms`, `md`, `ma` give it a meaning, by their second letter. The server accepts and ignores it elsewhere.
+    /// Which of `mg`, `ms`, `md`, `ma` give it a meaning, by their second letter. The server accepts and ignores it
+    /// elsewhere.
     pub commands: &'static str,
     /// What stands behind the letter, if anything.
     pub token: Token,
@@ -99,8 +102,8 @@ const fn flag(letter: char, meaning: &'static str, commands: &'static str, token
     Flag { letter, meaning, commands, token, since: Version::new(1, 6, patch) }
 }
 
-/// Writes the name, the key and whatever stands between them and the flags, then the flags that every command has. `len` is
-/// the length of the value of an `ms`.
+/// Writes the name, the key and whatever stands between them and the flags, then the flags that every command has.
+/// `len` is the length of the value of an `ms`.
 #[inline]
 pub(crate) fn begin<'a>(
     name: &[u8; 3],

@@ -7,15 +7,16 @@ use crate::base64;
 
 /// A key that has been checked: it can be sent, and it can neither end a line nor divide it.
 ///
-/// Any bytes will do. Keys without spaces, control characters and DEL go over the wire as they are, up to 250 bytes; all
-/// others go as base64 with the flag `b`, which leaves room for 186 bytes. Which of the two is found out once, here. The server
-/// keeps the decoded bytes, so both forms name the same item.
+/// Any bytes will do. Keys without spaces, control characters and DEL go over the wire as they are, up to 250 bytes;
+/// all others go as base64 with the flag `b`, which leaves room for 186 bytes. Which of the two is found out once,
+/// here. The server keeps the decoded bytes, so both forms name the same item.
 ///
-/// A short key is held in place; a longer one in [`Bytes`], so that a clone never copies much. Debug output says how long it is,
-/// not what it is: keys stay out of logs.
+/// A short key is held in place; a longer one in [`Bytes`], so that a clone never copies much. Debug output says how
+/// long it is, not what it is: keys stay out of logs.
 ///
 /// Source: meta protocol, keys: at most 250 bytes on the wire, no space, CR or LF; base64 counts in its encoded form.
-/// Control characters, which newer servers take, cut a line short in servers before 1.6.40, and are therefore never sent plain.
+/// Control characters, which newer servers take, cut a line short in servers before 1.6.40, and are therefore never
+/// sent plain.
 #[derive(Clone)]
 pub struct Key(Repr);
 
@@ -216,8 +217,8 @@ fn check(key: &[u8]) -> Result<bool, KeyError> {
     Ok(binary)
 }
 
-/// Whether no byte needs base64. It looks at every byte without a branch, which the compiler turns into vector code: a key that is
-/// not plain is rare, so there is nothing to gain from stopping early.
+/// Whether no byte needs base64. It looks at every byte without a branch, which the compiler turns into vector code: a
+/// key that is not plain is rare, so there is nothing to gain from stopping early.
 #[inline]
 fn is_plain(key: &[u8]) -> bool {
     !key.iter().fold(false, |bad, &byte| bad | (byte <= b' ') | (byte == 0x7f))

@@ -7,18 +7,18 @@
 //! ```
 //!
 //! * [`Key`] and [`Ttl`] hold what can be sent and nothing else.
-//! * [`Get`], [`Set`], [`Delete`], [`Arithmetic`] and the others are commands: plain values, built by methods, neutral without
-//!   them. What all have in common is [`Verb`].
+//! * [`Get`], [`Set`], [`Delete`], [`Arithmetic`] and the others are commands: plain values, built by methods, neutral
+//!   without them. What all have in common is [`Verb`].
 //! * [`Meta`] is the protocol: how a connection opens, where a reply ends, what breaks a stream.
 //! * [`Fault`] is an error that the server reported; [`Invalid`] one that was found before anything was sent.
 //!
-//! **What is sent when?** Nothing here sends. A command is checked without a server ([`Verb::prepare`]), then against what is
-//! known of one ([`Command::check`](memlink_core::Command::check)), and only then written, whole.
+//! **What is sent when?** Nothing here sends. A command is checked without a server ([`Verb::prepare`]), then against
+//! what is known of one ([`Command::check`](memlink_core::Command::check)), and only then written, whole.
 //!
 //! **What order do flags have?** One, whatever the order of the builder's methods: see [`flags`].
 //!
-//! **What happens on failure?** A reply that is not exactly what the command can get breaks the connection: see [`Meta`].
-//! An error line is a [`Fault`] in the command's output.
+//! **What happens on failure?** A reply that is not exactly what the command can get breaks the connection: see
+//! [`Meta`]. An error line is a [`Fault`] in the command's output.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
@@ -34,6 +34,8 @@ mod opaque;
 mod opening;
 mod protocol;
 mod reply;
+#[cfg(test)]
+mod testing;
 mod ttl;
 mod version;
 

@@ -8,9 +8,9 @@ const DIGITS_SAFE: usize = 19;
 
 /// Reads a counter from a value that was fetched with a get.
 ///
-/// A decrement that makes the number shorter leaves it padded with spaces on the server (`9 ` after ten minus one), so trailing
-/// spaces are trimmed. `None` for anything else than 1 to 20 digits that fit 64 bits; the server's own reading is laxer
-/// (leading spaces, text behind the number), but such a value was not written by a counter.
+/// A decrement that makes the number shorter leaves it padded with spaces on the server (`9 ` after ten minus one), so
+/// trailing spaces are trimmed. `None` for anything else than 1 to 20 digits that fit 64 bits; the server's own reading
+/// is laxer (leading spaces, text behind the number), but such a value was not written by a counter.
 ///
 /// Source: meta protocol, `ma`, "the value is stored as decimal text and may be padded with spaces".
 #[must_use]

@@ -1,8 +1,8 @@
 /// Four characters that tell one command from its neighbours: the low 24 bits of its number on the connection.
 ///
-/// The reply echoes them behind the flag `O`, so a stream that has slipped by one reply is found at the first reply, at the
-/// price of seven bytes each way and a comparison of four. Sixteen million commands lie between two with the same characters,
-/// far more than can be in flight.
+/// The reply echoes them behind the flag `O`, so a stream that has slipped by one reply is found at the first reply, at
+/// the price of seven bytes each way and a comparison of four. Sixteen million commands lie between two with the same
+/// characters, far more than can be in flight.
 ///
 /// Source: meta protocol, `O`: up to 31 bytes, echoed on every reply but error lines (and misses before 1.6.18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

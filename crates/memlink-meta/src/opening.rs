@@ -13,9 +13,10 @@ use crate::{Expect, Invalid, Meta, Peer, Version, error::printable, expect::Shap
 ///                 mn                           ->  MN
 /// ```
 ///
-/// Each step waits for the one before. A server that wants credentials and gets none answers `version` with an error, and a
-/// line as short as `mn` behind it with closing the connection (1.6.44 and newer), which may take the first answer with it. One more
-/// round trip per connection is a small price for an operator who reads "wants credentials" instead of "connection closed".
+/// Each step waits for the one before. A server that wants credentials and gets none answers `version` with an error,
+/// and a line as short as `mn` behind it with closing the connection (1.6.44 and newer), which may take the first
+/// answer with it. One more round trip per connection is a small price for an operator who reads "wants credentials"
+/// instead of "connection closed".
 #[derive(Debug, Default)]
 pub(crate) enum Opening {
     /// Nothing was sent.
@@ -33,8 +34,9 @@ pub(crate) enum Opening {
 
 /// A user and a password for memcached's own sign-in (`-Y`). They go over the wire as they are: use TLS.
 ///
-/// Source: classic protocol, sign-in by a `set` of any key whose value is "user password". The `set` is sent with a time to live
-/// that is over, so that a server without sign-in, which would store it like any other value, forgets it at once.
+/// Source: classic protocol, sign-in by a `set` of any key whose value is "user password". The `set` is sent with a
+/// time to live that is over, so that a server without sign-in, which would store it like any other value, forgets it
+/// at once.
 #[derive(Clone)]
 pub struct Credentials {
     token: Box<[u8]>,
@@ -48,8 +50,8 @@ impl Credentials {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] when the user is empty or holds a space (the server divides at the first one), when either holds a line end
-    /// (the server's file has one line for each user), or when both together are longer than 16,383 bytes.
+    /// [`Invalid`] when the user is empty or holds a space (the server divides at the first one), when either holds a
+    /// line end (the server's file has one line for each user), or when both together are longer than 16,383 bytes.
     pub fn new(user: &str, password: &str) -> Result<Credentials, Invalid> {
         if user.is_empty() || user.contains([' ', ':']) {
             return Err(Invalid::Options("a user name is not empty and holds neither a space nor a colon"));
@@ -178,3 +180,6 @@ fn refuse(line: &[u8]) -> Refusal {
 fn incompatible(text: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::Incompatible(String::from(text.into()))
 }
+
+#[cfg(test)]
+mod tests;

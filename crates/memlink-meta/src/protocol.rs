@@ -14,21 +14,22 @@ use crate::{
 ///
 /// # Where a reply ends, and what makes a stream broken
 ///
-/// A reply is a line, or a line and a value of announced length. The line's first word must be one that the command can get,
-/// its opaque the one that was sent, the value no larger than the limit and followed by a line end. Anything else breaks the
-/// connection: what comes next would be somebody else's.
+/// A reply is a line, or a line and a value of announced length. The line's first word must be one that the command can
+/// get, its opaque the one that was sent, the value no larger than the limit and followed by a line end. Anything else
+/// breaks the connection: what comes next would be somebody else's.
 ///
 /// Error lines carry no opaque, so they belong to the command whose turn it is:
 ///
 /// * to a command of one line, an error line is its reply and the connection goes on;
-/// * to a command with a value, `SERVER_ERROR` is its reply and the connection goes on (the server has taken the value);
-///   after `ERROR` and `CLIENT_ERROR` nobody knows whether the value was taken for a value or for commands, so it is the
-///   last reply of the connection;
+/// * to a command with a value, `SERVER_ERROR` is its reply and the connection goes on (the server has taken the
+///   value); after `ERROR` and `CLIENT_ERROR` nobody knows whether the value was taken for a value or for commands, so
+///   it is the last reply of the connection;
 /// * while a quiet command is at the head, an error may be its own or that of a later one: the connection is broken.
 ///
 /// The text of an error decides nothing; it differs between versions.
 ///
-/// A forged error line is believed by the command at the head, since nothing confirms its place; the next reply then shows the slip.
+/// A forged error line is believed by the command at the head, since nothing confirms its place; the next reply then
+/// shows the slip.
 ///
 /// Source: meta protocol, status words of each command, and which error lines follow a swallowed value.
 #[derive(Debug, Clone)]
@@ -45,8 +46,8 @@ impl Meta {
         Meta { opaque: true, version: None, credentials: None }
     }
 
-    /// Whether every command carries an opaque, by which the place of its reply is confirmed. On by default; switched off, a
-    /// stream that has slipped by one reply of the same kind is not found out, and quiet commands are refused.
+    /// Whether every command carries an opaque, by which the place of its reply is confirmed. On by default; switched
+    /// off, a stream that has slipped by one reply of the same kind is not found out, and quiet commands are refused.
     #[must_use]
     pub fn with_opaque(self, on: bool) -> Meta {
         Meta { opaque: on, ..self }
@@ -260,7 +261,8 @@ impl<'a> ValueHead<'a> {
         words.next().is_none().then_some(ValueHead { key, client_flags, size, cas })
     }
 
-    /// Which of the asked keys this is, those before `from` excluded: values come in the order of the keys, with some left out.
+    /// Which of the asked keys this is, those before `from` excluded: values come in the order of the keys, with some
+    /// left out.
     pub(crate) fn place_in(&self, keys: &[Key], from: usize) -> Option<usize> {
         let ahead = keys.get(from..)?.iter().position(|key| key.as_bytes() == self.key)?;
         Some(from + ahead)
@@ -292,7 +294,8 @@ fn stats(state: &mut State, input: &[u8], limits: &Limits) -> Verdict {
     }
 }
 
-/// A line of the opening exchange, or one byte that no text protocol begins a line with: then there is no line to wait for.
+/// A line of the opening exchange, or one byte that no text protocol begins a line with: then there is no line to wait
+/// for.
 fn opening(state: &mut State, input: &[u8], limits: &Limits) -> Verdict {
     match input.first() {
         Some(b' '..=b'~') => {}
@@ -304,7 +307,8 @@ fn opening(state: &mut State, input: &[u8], limits: &Limits) -> Verdict {
     }
 }
 
-/// Where the line that begins at `state.line_start` ends, its CRLF included. Every byte is looked at once, however the input is cut.
+/// Where the line that begins at `state.line_start` ends, its CRLF included. Every byte is looked at once, however the
+/// input is cut.
 #[inline]
 fn line_end(state: &mut State, input: &[u8], limits: &Limits) -> Result<usize, Verdict> {
     let longest = state.line_start.saturating_add(limits.line_len_max);
@@ -326,7 +330,8 @@ fn line_end(state: &mut State, input: &[u8], limits: &Limits) -> Result<usize, V
     Ok(lf + 1)
 }
 
-/// Where the value of `size` bytes behind a header line ends, its CRLF included. The size is judged before the value is waited for.
+/// Where the value of `size` bytes behind a header line ends, its CRLF included. The size is judged before the value is
+/// waited for.
 #[inline]
 fn value_end(state: &mut State, line_len: usize, size: u64, input: &[u8], limits: &Limits) -> Result<usize, Verdict> {
     let total = match usize::try_from(size) {
@@ -343,3 +348,6 @@ fn value_end(state: &mut State, line_len: usize, size: u64, input: &[u8], limits
         _ => Err(Verdict::Broken(Broken::Syntax("a value that is not followed by CRLF"))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,8 +96,8 @@ pub(crate) fn is_error(line: &[u8]) -> bool {
         .any(|word| line.strip_prefix(*word).is_some_and(|rest| matches!(rest.first(), None | Some(b' ' | b':'))))
 }
 
-/// The words of a line, divided by one or more bytes 0x20 and by nothing else: old servers write double and trailing spaces,
-/// and other white space can be part of a word.
+/// The words of a line, divided by one or more bytes 0x20 and by nothing else: old servers write double and trailing
+/// spaces, and other white space can be part of a word.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Words<'a>(pub(crate) &'a [u8]);
 
@@ -161,7 +161,8 @@ impl Answer {
         if status == Status::Va {
             let mut words = Words(rest);
             let size = words.next().and_then(number::read);
-            // The end of the line is checked by framing; here it is checked again, so that no reply whatever can be misread.
+            // The end of the line is checked by framing; here it is checked again, so that no reply whatever can be
+            // misread.
             let value_len = bytes.len().checked_sub(line_len + 2).map(|len| len as u64);
             if size.is_none() || size != value_len {
                 return Err(malformed("a value of another length than announced"));

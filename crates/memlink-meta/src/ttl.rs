@@ -8,16 +8,17 @@ const DATE_MAX: u64 = i32::MAX as u64;
 
 /// How long an item lives.
 ///
-/// Made from a [`Duration`], which is rounded **up** to whole seconds, because half a second rounded down would be 0, and that means
-/// *never expires* on the wire. A zero duration is an error for the same reason: say [`Ttl::NEVER`] or [`Ttl::EXPIRED`].
-/// A duration of more than 30 days is sent as a date by the caller's clock, because the server takes a number of that size for a
-/// date and would expire the item at once.
+/// Made from a [`Duration`], which is rounded **up** to whole seconds, because half a second rounded down would be 0,
+/// and that means *never expires* on the wire. A zero duration is an error for the same reason: say [`Ttl::NEVER`] or
+/// [`Ttl::EXPIRED`]. A duration of more than 30 days is sent as a date by the caller's clock, because the server takes
+/// a number of that size for a date and would expire the item at once.
 ///
 /// A `Ttl` is made without errors, so that builders take `impl Into<Ttl>`; what cannot be sent is reported by
 /// [`Ttl::resolve`] when the command is prepared.
 ///
-/// Source: meta protocol, `T`: 0 never, up to 30 days seconds from now, above that a Unix time, negative expired at once; a
-/// 32-bit signed number. The server's clock ticks once a second, so a time of one second may be over within milliseconds.
+/// Source: meta protocol, `T`: 0 never, up to 30 days seconds from now, above that a Unix time, negative expired at
+/// once; a 32-bit signed number. The server's clock ticks once a second, so a time of one second may be over within
+/// milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ttl(Repr);
 
@@ -77,8 +78,8 @@ impl Ttl {
         Ok(())
     }
 
-    /// The number for the wire when no clock is at hand. Exact for a time that was settled. For one that was not and should
-    /// have been, the nearest time that is not longer: a cache may always forget early.
+    /// The number for the wire when no clock is at hand. Exact for a time that was settled. For one that was not and
+    /// should have been, the nearest time that is not longer: a cache may always forget early.
     pub(crate) fn wire(self) -> i32 {
         match self.0 {
             Repr::Never => 0,

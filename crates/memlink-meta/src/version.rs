@@ -15,7 +15,8 @@ pub struct Version {
 }
 
 impl Version {
-    /// The oldest version whose meta commands are the ones spoken here: 1.6.10 changed the status words and the form of `ms`.
+    /// The oldest version whose meta commands are the ones spoken here: 1.6.10 changed the status words and the form of
+    /// `ms`.
     pub const OLDEST: Version = Version::new(1, 6, 10);
 
     /// Puts a version together.
@@ -24,8 +25,8 @@ impl Version {
         Version { major, minor, patch }
     }
 
-    /// Reads what a server says of itself: three numbers divided by dots, and behind them anything that does not continue the
-    /// last number (`1.6.18`, `1.6.45-beta`, `1.6.12_custom`). `None` for anything else.
+    /// Reads what a server says of itself: three numbers divided by dots, and behind them anything that does not
+    /// continue the last number (`1.6.18`, `1.6.45-beta`, `1.6.12_custom`). `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Version> {
         let mut parts = text.trim().splitn(3, '.');
@@ -39,8 +40,8 @@ impl Version {
         Some(Version::new(number(major)?, number(minor)?, number(patch)?))
     }
 
-    /// Whether this can be read as memcached's own numbering. Proxies put their own versions there, and a proxy's 38.0 says
-    /// nothing of the flags it passes on.
+    /// Whether this can be read as memcached's own numbering. Proxies put their own versions there, and a proxy's 38.0
+    /// says nothing of the flags it passes on.
     pub(crate) fn is_of_memcached(self) -> bool {
         self.major == 1
     }
@@ -129,8 +130,8 @@ impl Peer {
         Peer { opaque: false, ..self }
     }
 
-    /// The version whose features are relied upon: the one it named, [`Version::OLDEST`] where that could not be understood, or the
-    /// one that was configured.
+    /// The version whose features are relied upon: the one it named, [`Version::OLDEST`] where that could not be
+    /// understood, or the one that was configured.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version

@@ -32,8 +32,8 @@ use crate::{
 /// | [`with_cas`](Arithmetic::with_cas) | `c` | its id |
 /// | [`quiet`](Arithmetic::quiet) | `q` | say nothing when done |
 ///
-/// **A number that grows by a digit loses `T` and `E`.** The server copies the item then and applies both to the old copy; the
-/// reply does not show it. A counter whose life must be extended is touched by a get of its own.
+/// **A number that grows by a digit loses `T` and `E`.** The server copies the item then and applies both to the old
+/// copy; the reply does not show it. A counter whose life must be extended is touched by a get of its own.
 ///
 /// Whether the item was there or was created the server does not say. A value that is not a number is a [`Fault`].
 #[derive(Debug, Clone)]
@@ -89,8 +89,8 @@ impl Arithmetic {
         Arithmetic { delta, ..self }
     }
 
-    /// Creates a missing item, which lives for `ttl`, with 0 or what [`initial`](Arithmetic::initial) says. The delta is not applied
-    /// to it.
+    /// Creates a missing item, which lives for `ttl`, with 0 or what [`initial`](Arithmetic::initial) says. The delta
+    /// is not applied to it.
     #[must_use]
     pub fn vivify(self, ttl: impl Into<Ttl>) -> Arithmetic {
         Arithmetic { vivify: Some(ttl.into()), ..self }
@@ -114,7 +114,8 @@ impl Arithmetic {
         Arithmetic { compare_cas: Some(cas), ..self }
     }
 
-    /// The CAS id of the item afterwards. Lost when the number grows by a digit: see [`Arithmetic`]. memcached 1.6.27 or newer.
+    /// The CAS id of the item afterwards. Lost when the number grows by a digit: see [`Arithmetic`]. memcached 1.6.27
+    /// or newer.
     #[must_use]
     pub fn override_cas(self, cas: u64) -> Arithmetic {
         Arithmetic { override_cas: Some(cas), ..self }
@@ -138,8 +139,8 @@ impl Arithmetic {
         Arithmetic { cas: true, ..self }
     }
 
-    /// Says nothing when done. A missing item is reported all the same. Something that is answered must follow on the same
-    /// connection, or the success is never known. (Before memcached 1.6.40 a creation is answered all the same.)
+    /// Says nothing when done. A missing item is reported all the same. Something that is answered must follow on the
+    /// same connection, or the success is never known. (Before memcached 1.6.40 a creation is answered all the same.)
     #[must_use]
     pub fn quiet(self) -> Arithmetic {
         Arithmetic { quiet: true, ..self }

@@ -16,8 +16,8 @@ use crate::{
 ///
 /// It knows no opaque, so its place is confirmed by its status alone.
 ///
-/// A key with a line end in it is refused: the server may answer it as it is and so tear its own reply. Behind the flag `b` stands
-/// another one, which means nothing: memcached 1.6.40 to 1.6.45 overlook a `b` that comes last.
+/// A key with a line end in it is refused: the server may answer it as it is and so tear its own reply. Behind the flag
+/// `b` stands another one, which means nothing: memcached 1.6.40 to 1.6.45 overlook a `b` that comes last.
 #[derive(Debug, Clone)]
 pub struct Debug {
     key: Key,
@@ -34,7 +34,8 @@ impl Debug {
 /// What the server knows of an item. A part that this server does not report is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ItemInfo {
-    /// Seconds left to live, by the server's clock. `None`: it never expires. Before memcached 1.6.24 the sign is wrong.
+    /// Seconds left to live, by the server's clock. `None`: it never expires. Before memcached 1.6.24 the sign is
+    /// wrong.
     pub expires_in: Option<i64>,
     /// Seconds since the last access.
     pub last_access: Option<u64>,
@@ -120,5 +121,45 @@ impl Verb for Debug {
 
     fn name(&self) -> &'static str {
         "debug"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn a_binary_key_is_followed_by_a_flag_that_means_nothing() {
+        assert_eq!(wire(Debug::new(key("k"))), "me k\r\n");
+        assert_eq!(wire(Debug::new(key("a b"))), "me YSBi b x\r\n");
+        assert!(invalid(Debug::new(key("a\nb"))).to_string().contains("tears"));
+    }
+
+    #[test]
+    fn descriptions_are_read() {
+        let info = ItemInfo {
+            expires_in: None,
+            last_access: Some(1),
+            cas: Some(2),
+            fetched: Some(false),
+            slab_class: Some(3),
+            size: Some(64),
+        };
+        let cases = [
+            ("EN\r\n", None),
+            ("ME k exp=-1 la=1 cas=2 fetch=no cls=3 size=64\r\n", Some(info)),
+            ("ME a exp=7 b exp=-1 la=1 cas=2 fetch=no cls=3 size=64\r\n", Some(info)),
+            (
+                "ME k exp=-30 la=1 cas=2 fetch=yes cls=3 size=64 new=x\r\n",
+                Some(ItemInfo { expires_in: Some(-30), fetched: Some(true), ..info }),
+            ),
+        ];
+        for (input, want) in cases {
+            assert_eq!(answer(&Debug::new(key("k")), input).unwrap(), want, "{input:?}");
+        }
+        for input in ["ME k\r\n", "ME k exp=\r\n", "ME k exp=1 la=x\r\n", "ME k exp=1 la\r\n"] {
+            assert!(answer_from(&peer(45), &Debug::new(key("k")), input.as_bytes()).is_err(), "{input:?}");
+        }
     }
 }

@@ -27,8 +27,9 @@ use crate::{
 /// | [`client_flags`](Delete::client_flags) | `F` | with `drop_value`: its client flags, else 0 |
 /// | [`quiet`](Delete::quiet) | `q` | say nothing when done |
 ///
-/// **Both `mark_stale` and `drop_value` leave something behind.** A stale item keeps its time to live unless one is given. An item
-/// whose value was dropped **never expires** unless one is given, and keeps its CAS id unless one is given or it is marked stale, too.
+/// **Both `mark_stale` and `drop_value` leave something behind.** A stale item keeps its time to live unless one is
+/// given. An item whose value was dropped **never expires** unless one is given, and keeps its CAS id unless one is
+/// given or it is marked stale, too.
 #[derive(Debug, Clone)]
 pub struct Delete {
     key: Key,
@@ -65,8 +66,8 @@ impl Delete {
         Delete { compare_cas: Some(cas), ..self }
     }
 
-    /// Does not delete the item but marks it stale, and gives it a new CAS id: it is still served, and whoever fetches it next is
-    /// elected to refresh it.
+    /// Does not delete the item but marks it stale, and gives it a new CAS id: it is still served, and whoever fetches
+    /// it next is elected to refresh it.
     #[must_use]
     pub fn mark_stale(self) -> Delete {
         Delete { mark_stale: true, ..self }
@@ -97,8 +98,8 @@ impl Delete {
         Delete { override_cas: Some(cas), ..self }
     }
 
-    /// Says nothing when done. A missing item is reported all the same. Something that is answered must follow on the same
-    /// connection, or the success is never known.
+    /// Says nothing when done. A missing item is reported all the same. Something that is answered must follow on the
+    /// same connection, or the success is never known.
     #[must_use]
     pub fn quiet(self) -> Delete {
         Delete { quiet: true, ..self }

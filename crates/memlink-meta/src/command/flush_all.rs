@@ -10,8 +10,8 @@ use crate::{
 
 /// `flush_all [delay]\r\n`: invalidates every item of the server: `OK\r\n`.
 ///
-/// Not exact: what is stored in the same second after an immediate flush survives it. A server started with `-F` answers with a
-/// [`Fault`].
+/// Not exact: what is stored in the same second after an immediate flush survives it. A server started with `-F`
+/// answers with a [`Fault`].
 #[derive(Debug, Clone, Default)]
 pub struct FlushAll {
     delay: Option<Ttl>,
@@ -68,5 +68,32 @@ impl Verb for FlushAll {
 
     fn name(&self) -> &'static str {
         "flush_all"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn a_delay_is_rounded_up() {
+        assert_eq!(wire(FlushAll::new()), "flush_all\r\n");
+        assert_eq!(wire(FlushAll::new().delay(Duration::ZERO)), "flush_all\r\n");
+        assert_eq!(wire(FlushAll::new().delay(Duration::from_millis(1_500))), "flush_all 2\r\n");
+        assert_eq!(wire(FlushAll::new().delay(Duration::from_secs(2_592_001))), "flush_all 1802592001\r\n");
+        assert!(answer(&FlushAll::new(), "OK\r\n").is_ok());
+        let fault = answer(&FlushAll::new(), "CLIENT_ERROR flush_all not allowed\r\n").unwrap_err();
+        assert_eq!(fault.kind(), crate::FaultKind::NotAllowed);
+    }
+
+    #[test]
+    fn the_small_commands_are_lines() {
+        assert_eq!(wire(crate::Noop), "mn\r\n");
+        assert_eq!(wire(crate::AskVersion), "version\r\n");
+        assert_eq!(wire(crate::Verbosity::new(1)), "verbosity 1\r\n");
+        assert!(answer(&crate::Noop, "MN\r\n").is_ok());
+        assert_eq!(&*answer(&crate::AskVersion, "VERSION 1.6.45\r\n").unwrap(), "1.6.45");
+        assert!(answer(&crate::Verbosity::new(1), "OK\r\n").is_ok());
     }
 }

@@ -35,8 +35,8 @@ use crate::{
 /// | [`quiet`](Get::quiet) | `q` | say nothing on a miss |
 ///
 /// **A plain get can win.** When the item is stale and nobody has won it yet, whoever fetches it next is told so
-/// ([`Got::won`]), asked for or not, and everybody else is told that someone has won. A winner that does nothing about it leaves the item
-/// stale until it expires.
+/// ([`Got::won`]), asked for or not, and everybody else is told that someone has won. A winner that does nothing about
+/// it leaves the item stale until it expires.
 #[derive(Debug, Clone)]
 pub struct Get {
     key: Key,
@@ -64,8 +64,8 @@ impl Get {
         Get { value: true, ..Get::without_value(key) }
     }
 
-    /// Fetches only what is asked for by further methods; with none, whether the item exists. Like a get with the value it
-    /// counts as an access, unless [`no_bump`](Get::no_bump) is set.
+    /// Fetches only what is asked for by further methods; with none, whether the item exists. Like a get with the value
+    /// it counts as an access, unless [`no_bump`](Get::no_bump) is set.
     #[must_use]
     pub fn without_value(key: Key) -> Get {
         Get {
@@ -124,8 +124,8 @@ impl Get {
         Get { last_access: true, ..self }
     }
 
-    /// Does not count this as an access: neither the order of eviction nor what [`with_hit_before`](Get::with_hit_before) and
-    /// [`with_last_access`](Get::with_last_access) report is changed.
+    /// Does not count this as an access: neither the order of eviction nor what
+    /// [`with_hit_before`](Get::with_hit_before) and [`with_last_access`](Get::with_last_access) report is changed.
     #[must_use]
     pub fn no_bump(self) -> Get {
         Get { no_bump: true, ..self }
@@ -137,8 +137,8 @@ impl Get {
         Get { touch: Some(ttl.into()), ..self }
     }
 
-    /// On a miss creates an empty item that lives for `ttl`, and reports a hit that has won. Whoever fetches it until it is
-    /// stored sees that someone has won. Nothing happens on a hit.
+    /// On a miss creates an empty item that lives for `ttl`, and reports a hit that has won. Whoever fetches it until
+    /// it is stored sees that someone has won. Nothing happens on a hit.
     #[must_use]
     pub fn vivify(self, ttl: impl Into<Ttl>) -> Get {
         Get { vivify: Some(ttl.into()), ..self }
@@ -158,14 +158,15 @@ impl Get {
 
     /// Leaves out the value when the item still has this CAS id: [`Got::unchanged`]. Everything else happens as ever.
     ///
-    /// Before memcached 1.6.40 the server cannot do that; the CAS id is then asked for, and the value, which has come over the wire,
-    /// is dropped here. The result is the same.
+    /// Before memcached 1.6.40 the server cannot do that; the CAS id is then asked for, and the value, which has come
+    /// over the wire, is dropped here. The result is the same.
     #[must_use]
     pub fn unless_cas(self, cas: u64) -> Get {
         Get { unless_cas: Some(cas), ..self }
     }
 
-    /// Says nothing on a miss. Something that is answered must follow on the same connection, or the miss is never known.
+    /// Says nothing on a miss. Something that is answered must follow on the same connection, or the miss is never
+    /// known.
     #[must_use]
     pub fn quiet(self) -> Get {
         Get { quiet: true, ..self }

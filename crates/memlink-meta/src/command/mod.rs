@@ -30,19 +30,21 @@ use crate::{Invalid, Key, Meta, Ttl, flags::Hints};
 
 /// What all commands of this crate have in common, for whoever sends them.
 ///
-/// The order of calls: build, [`prepare`](Verb::prepare), then [`Command::check`], [`Command::encode`], [`Command::decode`].
+/// The order of calls: build, [`prepare`](Verb::prepare), then [`Command::check`], [`Command::encode`],
+/// [`Command::decode`].
 pub trait Verb: Command<Meta> + Clone + Send + Sync + 'static {
-    /// Checks the options, and turns times of more than 30 days into dates by a clock that says `now_unix` (seconds since 1970).
-    /// To be called before the command is encoded; calling it again does no harm.
+    /// Checks the options, and turns times of more than 30 days into dates by a clock that says `now_unix` (seconds
+    /// since 1970). To be called before the command is encoded; calling it again does no harm.
     ///
     /// # Errors
     ///
-    /// [`Invalid`] when the server would ignore, truncate or misread what was asked for. Nothing may be sent then. (Sent all
-    /// the same, it cannot harm the connection: times are then shortened to what can be said, and the server ignores the rest.)
+    /// [`Invalid`] when the server would ignore, truncate or misread what was asked for. Nothing may be sent then.
+    /// (Sent all the same, it cannot harm the connection: times are then shortened to what can be said, and the server
+    /// ignores the rest.)
     fn prepare(&mut self, now_unix: u64) -> Result<(), Invalid>;
 
-    /// The key that decides which server is asked. `None` for commands that are for a server and not for a key, and for those of
-    /// many keys.
+    /// The key that decides which server is asked. `None` for commands that are for a server and not for a key, and for
+    /// those of many keys.
     fn key(&self) -> Option<&Key>;
 
     /// What people call it: one lower-case word for errors and metrics.

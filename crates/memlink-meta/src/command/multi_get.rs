@@ -19,9 +19,9 @@ use crate::{
 /// END\r\n
 /// ```
 ///
-/// It costs the server less than as many `mg`, and carries no opaque. Every value is confirmed to be of a key that was asked
-/// for, in the order of asking; that the answer as a whole is in its place is not, so a [`Noop`](super::Noop) belongs behind it as a
-/// fence. It cannot say `W`, `X` or `Z`: stale items and placeholders look like plain hits.
+/// It costs the server less than as many `mg`, and carries no opaque. Every value is confirmed to be of a key that was
+/// asked for, in the order of asking; that the answer as a whole is in its place is not, so a [`Noop`](super::Noop)
+/// belongs behind it as a fence. It cannot say `W`, `X` or `Z`: stale items and placeholders look like plain hits.
 #[derive(Debug, Clone)]
 pub struct MultiGet {
     keys: Arc<Vec<Key>>,
@@ -29,9 +29,9 @@ pub struct MultiGet {
 }
 
 impl MultiGet {
-    /// Longest line in bytes. memcached itself reads a `get` of any length, but gathers it in a buffer that starts with 16 KiB, and
-    /// some managed caches refuse lines of more than that: half of it is safe for both, and long enough that more would
-    /// save nothing.
+    /// Longest line in bytes. memcached itself reads a `get` of any length, but gathers it in a buffer that starts with
+    /// 16 KiB, and some managed caches refuse lines of more than that: half of it is safe for both, and long enough
+    /// that more would save nothing.
     pub const LINE_LEN_MAX: usize = 8 * 1024;
 
     /// Asks for all `keys`, each of which must be plain ([`Key::is_binary`] is false). A key may stand twice.
@@ -163,5 +163,59 @@ impl Verb for MultiGet {
 
     fn name(&self) -> &'static str {
         "multi_get"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    fn get(keys: &[&str]) -> MultiGet {
+        MultiGet::new(keys.iter().map(|k| key(k)).collect())
+    }
+
+    #[test]
+    fn one_line_asks_for_all() {
+        assert_eq!(wire(get(&["a", "b", "a"])), "get a b a\r\n");
+        assert_eq!(wire(get(&["a"]).with_cas()), "gets a\r\n");
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_line_is_refused() {
+        assert!(invalid(get(&[])).to_string().contains("needs one"));
+        assert!(invalid(get(&["a", "b c"])).to_string().contains("binary"));
+        let keys: Vec<Key> = (0..200).map(|i| key(&format!("{i:050}"))).collect();
+        let fitting = MultiGet::fitting(&keys);
+        assert_eq!(fitting, (MultiGet::LINE_LEN_MAX - 6) / 51);
+        assert!(wire(MultiGet::new(keys[..fitting].to_vec())).len() <= MultiGet::LINE_LEN_MAX);
+        assert!(matches!(invalid(MultiGet::new(keys[..=fitting].to_vec())), Invalid::TooLong { .. }));
+        assert_eq!(MultiGet::fitting(&[key("a"), key("b c"), key("d")]), 1);
+    }
+
+    #[test]
+    fn every_key_has_its_answer() {
+        let found = |text: &'static str| Some(Found { value: text.into(), client_flags: 7, cas: None });
+        type Case<'a> = (&'a [&'a str], &'a str, Vec<Option<Found>>);
+        let cases: &[Case<'_>] = &[
+            (&["a", "b"], "END\r\n", vec![None, None]),
+            (&["a", "b"], "VALUE b 7 1\r\nx\r\nEND\r\n", vec![None, found("x")]),
+            (&["a", "b"], "VALUE a 7 0\r\n\r\nVALUE b 7 5\r\nEND\r\n\r\nEND\r\n", vec![found(""), found("END\r\n")]),
+            (&["a", "a"], "VALUE a 7 1\r\nx\r\nVALUE a 7 1\r\ny\r\nEND\r\n", vec![found("x"), found("y")]),
+            (&["a", "b", "a"], "VALUE a 7 1\r\nx\r\nEND\r\n", vec![found("x"), None, None]),
+        ];
+        for (keys, input, want) in cases {
+            assert_eq!(answer(&get(keys), input).unwrap(), *want, "{input:?}");
+        }
+        let with_cas = answer(&get(&["a"]).with_cas(), "VALUE a 7 1 99\r\nx\r\nEND\r\n").unwrap();
+        assert_eq!(with_cas, [Some(Found { value: "x".into(), client_flags: 7, cas: Some(99) })]);
+    }
+
+    #[test]
+    fn an_error_line_is_a_fault() {
+        let fault = answer(&get(&["a"]), "SERVER_ERROR out of memory writing get response\r\n").unwrap_err();
+        assert_eq!(fault.kind(), crate::FaultKind::OutOfMemory);
+        let large = answer(&get(&["a"]), "VALUE a 4294967296 1\r\nx\r\nEND\r\n").unwrap_err();
+        assert_eq!(large.kind(), crate::FaultKind::LargeClientFlags);
     }
 }

@@ -31,8 +31,8 @@ use crate::{
 /// | [`with_size`](Set::with_size) | `s` | the length of what was stored; 1.6.20 |
 /// | [`quiet`](Set::quiet) | `q` | say nothing when stored |
 ///
-/// A value that is too large for the server is a [`Fault`], and **the item that was there before is gone**: the server deletes
-/// it rather than keep a value that its writer believes replaced.
+/// A value that is too large for the server is a [`Fault`], and **the item that was there before is gone**: the server
+/// deletes it rather than keep a value that its writer believes replaced.
 #[derive(Debug, Clone)]
 pub struct Set {
     key: Key,
@@ -51,8 +51,8 @@ pub struct Set {
 }
 
 impl Set {
-    /// Longest value that the protocol can announce. A server's own limit (`-I`, by default 1 MiB for the whole item) is
-    /// usually far lower and answers with a [`Fault`].
+    /// Longest value that the protocol can announce. A server's own limit (`-I`, by default 1 MiB for the whole item)
+    /// is usually far lower and answers with a [`Fault`].
     pub const VALUE_LEN_MAX: usize = 2_147_483_645;
 
     /// Stores `value`, whatever was there before.
@@ -93,28 +93,30 @@ impl Set {
         Set { ttl: Some(ttl.into()), ..self }
     }
 
-    /// A number to store with the value. Append and prepend keep the one of the item; they take this for an item they create.
+    /// A number to store with the value. Append and prepend keep the one of the item; they take this for an item they
+    /// create.
     #[must_use]
     pub fn client_flags(self, client_flags: u32) -> Set {
         Set { client_flags: Some(client_flags), ..self }
     }
 
-    /// Stores only if the item has this CAS id. Without an item set and replace answer [`SetOutcome::NotFound`], append and
-    /// prepend [`SetOutcome::NotStored`] (and create it all the same when [`vivify`](Set::vivify) is asked for).
+    /// Stores only if the item has this CAS id. Without an item set and replace answer [`SetOutcome::NotFound`], append
+    /// and prepend [`SetOutcome::NotStored`] (and create it all the same when [`vivify`](Set::vivify) is asked for).
     #[must_use]
     pub fn compare_cas(self, cas: u64) -> Set {
         Set { compare_cas: Some(cas), ..self }
     }
 
-    /// The CAS id of what is stored. It does not move the server's own counter, so the next store without it may get a smaller id.
-    /// memcached 1.6.27 or newer.
+    /// The CAS id of what is stored. It does not move the server's own counter, so the next store without it may get a
+    /// smaller id. memcached 1.6.27 or newer.
     #[must_use]
     pub fn override_cas(self, cas: u64) -> Set {
         Set { override_cas: Some(cas), ..self }
     }
 
-    /// With [`compare_cas`](Set::compare_cas): when the item has a newer id than that, stores all the same and marks the item stale,
-    /// with the time to live it had. For a writer that was overtaken and whose value is still better than none.
+    /// With [`compare_cas`](Set::compare_cas): when the item has a newer id than that, stores all the same and marks
+    /// the item stale, with the time to live it had. For a writer that was overtaken and whose value is still better
+    /// than none.
     #[must_use]
     pub fn invalidate(self) -> Set {
         Set { invalidate: true, ..self }
@@ -138,7 +140,8 @@ impl Set {
         Set { size: true, ..self }
     }
 
-    /// Says nothing when stored. Something that is answered must follow on the same connection, or the success is never known.
+    /// Says nothing when stored. Something that is answered must follow on the same connection, or the success is never
+    /// known.
     #[must_use]
     pub fn quiet(self) -> Set {
         Set { quiet: true, ..self }

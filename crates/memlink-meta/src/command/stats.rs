@@ -145,3 +145,21 @@ impl Verb for Stats {
         "stats"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn statistics_may_hold_spaces_or_nothing() {
+        assert_eq!(wire(Stats::new()), "stats\r\n");
+        assert_eq!(wire(Stats::of(StatsKind::Settings)), "stats settings\r\n");
+        let said = answer(&Stats::new(), "STAT pid 7\r\nSTAT inter \r\nSTAT line a b\r\nEND\r\n").unwrap();
+        assert_eq!(said.iter().collect::<Vec<_>>(), [("pid", "7"), ("inter", ""), ("line", "a b")]);
+        assert_eq!((said.get("line"), said.get("none"), said.len()), (Some("a b"), None, 3));
+        assert!(answer(&Stats::new(), "END\r\n").unwrap().is_empty());
+        assert!(answer(&Stats::of(StatsKind::Reset), "RESET\r\n").unwrap().is_empty());
+        assert!(answer(&Stats::new(), "ERROR\r\n").is_err());
+    }
+}
