@@ -73,6 +73,11 @@ impl Frame {
         }
     }
 
+    /// How much memory this frame takes as one of many.
+    pub(crate) fn memory_len(&self) -> usize {
+        self.heap_len() + core::mem::size_of::<Frame>()
+    }
+
     /// How many bytes of heap this frame keeps alive.
     pub(crate) fn heap_len(&self) -> usize {
         match &self.0 {
@@ -125,7 +130,7 @@ impl Reply {
     pub(crate) fn heap_len(&self) -> usize {
         match self {
             Reply::One(frame) => frame.heap_len(),
-            Reply::Many(frames) => frames.iter().map(Frame::heap_len).sum(),
+            Reply::Many(frames) => frames.iter().map(Frame::memory_len).sum(),
             Reply::Silence => 0,
         }
     }

@@ -25,21 +25,34 @@ pub struct Incoming<P: Protocol> {
     protocol: Arc<P>,
     limits: Arc<Limits>,
     pub(crate) state: P::State,
+    /// The connection this belongs to, once it is open; nothing is handed to another.
+    pub(crate) life: Option<u32>,
+    /// The opening exchange runs: little may come.
+    pub(crate) is_opening: bool,
     buffer: BytesMut,
-    /// The reply that is too large for the buffer, and its whole length.
+    /// The reply that is too large for the buffer, and its whole length. What comes behind it goes to the buffer.
     large: Option<(Vec<u8>, usize)>,
     /// With fewer bytes than this there is no point in framing.
     want: usize,
     read_len: usize,
     pending: Pending<P::Expect>,
     parts: Vec<Frame>,
+    /// Memory that the parts hold.
+    parts_len: usize,
     ready: Vec<(Token, Reply)>,
-    unasked: Vec<Frame>,
+    unasked: Unasked,
+    /// What lies at the start of the input began to arrive while nothing was owed: it can be no reply.
+    began_unasked: bool,
     /// Why the connection ends after the replies that are ready.
     last: Option<Broken>,
     received_at: Tick,
     owed_since: Tick,
     received: u64,
+    /// Offset in the stream up to which bytes were written, as far as is known here.
+    pub(crate) written: u64,
+    /// Where the youngest command ends in the transmit that it came from, and whether all of it was written.
+    tail_end: usize,
+    is_tail_whole: bool,
 }
 
 /// What [`Incoming::poll_replies`] asks for.
@@ -50,15 +63,28 @@ pub enum Framed {
     /// Bytes came and nothing is owed, as far as is known here: ask the connection whether something has left since
     /// ([`Connection::poll_sent`](crate::Connection::poll_sent)), and call again.
     NeedPending,
-    /// The budget of a turn is spent: hand over what is ready and let others run.
+    /// The budget of a turn is spent: hand over what is ready, let others run, and call again before the next read, which
+    /// would pile up what a fast server sends.
     Budget,
+}
+
+/// Messages that nobody asked for and that nobody has taken yet.
+#[derive(Debug, Default)]
+struct Unasked {
+    frames: Vec<Frame>,
+    /// Memory that they hold.
+    len: usize,
+    /// How many came, and how many of them were dropped, since the connection has counted them.
+    came: u64,
+    dropped: u64,
 }
 
 /// Replies from this length on are read into a buffer of their own.
 const LARGE_MIN: usize = 16 * 1024;
 
-/// A buffer of its own is allocated whole up to this length; beyond it grows with what was really received.
-const LARGE_TRUSTED: usize = 64 * 1024;
+/// A buffer of its own is allocated whole up to this length; beyond it grows with what was really received. With the buffer
+/// of the first read it makes 64 KiB: no announcement buys more memory than that.
+const LARGE_TRUSTED: usize = 64 * 1024 - READ_LEN_MIN;
 
 /// Size of the first read of a connection, and of every read after it was idle.
 const READ_LEN_MIN: usize = 4 * 1024;
@@ -74,24 +100,34 @@ impl<P: Protocol> Incoming<P> {
             protocol,
             limits,
             state: P::State::default(),
+            life: None,
+            is_opening: true,
             buffer: BytesMut::new(),
             large: None,
             want: 1,
             read_len: READ_LEN_MIN,
             pending: Pending::new(),
             parts: Vec::new(),
+            parts_len: 0,
             ready: Vec::new(),
-            unasked: Vec::new(),
+            unasked: Unasked::default(),
+            began_unasked: false,
             last: None,
             received_at: now,
             owed_since: now,
             received: 0,
+            written: 0,
+            tail_end: 0,
+            is_tail_whole: true,
         }
     }
 
     /// Lends the room for the next read, which is never empty, to whoever reads.
     pub fn read_with<R>(&mut self, read: impl FnOnce(&mut dyn BufMut) -> R) -> R {
-        if let Some((bytes, whole)) = &mut self.large {
+        // A large reply that is whole and not framed yet takes no more; what follows it goes to the buffer, which is empty.
+        if let Some((bytes, whole)) = &mut self.large
+            && bytes.len() < *whole
+        {
             if bytes.len() == bytes.capacity() {
                 let more = bytes.len().max(LARGE_TRUSTED).min(*whole - bytes.len());
                 bytes.reserve_exact(more);
@@ -107,6 +143,9 @@ impl<P: Protocol> Incoming<P> {
 
     /// Says that `n` bytes were read ([`read_with`](Incoming::read_with)).
     pub fn handle_input(&mut self, now: Tick, n: usize) {
+        if n == 0 {
+            return;
+        }
         self.received_at = now;
         self.received += n as u64;
         if n >= self.read_len && self.read_len < READ_LEN_MAX {
@@ -131,15 +170,26 @@ impl<P: Protocol> Incoming<P> {
     /// Notes which commands have left, wholly or in part, so that their replies can be found.
     pub fn handle_written(&mut self, now: Tick, transmit: &mut Transmit<P::Expect>, n: usize) {
         transmit.advance(n);
-        while let Some(entry) = transmit.pop_started() {
-            self.push_pending(now, entry);
+        // Here no lock is held.
+        transmit.drop_cut();
+        // While the only command that is owed a reply is still being written the server owes nothing yet: as long as it
+        // takes bytes it is not silent. Bytes of later commands prove nothing, the kernel takes them for a frozen server.
+        if n > 0 && !self.is_tail_whole && self.pending.len() == 1 {
+            self.owed_since = now;
         }
+        while let Some(entry) = transmit.pop_started() {
+            self.push_pending(now, entry, false);
+        }
+        self.is_tail_whole = self.is_tail_whole || self.tail_end <= transmit.at();
+        self.written = transmit.written();
     }
 
-    pub(crate) fn push_pending(&mut self, now: Tick, entry: Entry<P::Expect>) {
+    /// Notes one command that has left; `is_whole` says whether all of it is known to have been written.
+    pub(crate) fn push_pending(&mut self, now: Tick, entry: Entry<P::Expect>, is_whole: bool) {
         if self.pending.is_empty() {
             self.owed_since = now;
         }
+        (self.tail_end, self.is_tail_whole) = (entry.end, is_whole);
         self.pending.push_back(entry);
     }
 
@@ -152,8 +202,8 @@ impl<P: Protocol> Incoming<P> {
     pub fn poll_replies(&mut self) -> Result<Framed, Broken> {
         let (mut replies, mut bytes) = (0, 0);
         loop {
-            if let Some(why) = self.last.take() {
-                return Err(why);
+            if let Some(why) = &self.last {
+                return Err(why.clone());
             }
             if self.available() < self.want {
                 return Ok(Framed::NeedInput);
@@ -161,12 +211,15 @@ impl<P: Protocol> Incoming<P> {
             if self.pending.is_empty() && replies > 0 {
                 return Ok(Framed::NeedPending);
             }
-            if replies >= self.limits.turn_replies_max || bytes >= self.limits.turn_bytes_max {
+            if replies > 0 && (replies >= self.limits.turn_replies_max || bytes >= self.limits.turn_bytes_max) {
                 return Ok(Framed::Budget);
             }
             let before = self.available();
-            if !self.frame_one()? {
-                return Ok(Framed::NeedInput);
+            match self.frame_one() {
+                // More is needed, and may lie in the buffer behind a large reply.
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(why) => self.last = Some(why),
             }
             replies += 1;
             bytes += before - self.available().min(before);
@@ -182,8 +235,12 @@ impl<P: Protocol> Incoming<P> {
 
     /// Asks the protocol once and acts on its verdict; `false` when more bytes are needed.
     fn frame_one(&mut self) -> Result<bool, Broken> {
+        if self.is_opening && self.received > self.limits.opening_bytes_max as u64 {
+            return Err(Broken::ReplyTooLarge { len: self.received });
+        }
         let ask = self.pending.front().map(|entry| Ask { expect: &entry.expect, serial: entry.serial });
-        let asked = ask.is_some();
+        let asked = ask.is_some() && !self.began_unasked;
+        let is_owed = ask.is_some();
         let input = match &self.large {
             Some((bytes, _)) => &bytes[..],
             None => &self.buffer[..],
@@ -191,6 +248,7 @@ impl<P: Protocol> Incoming<P> {
         let available = input.len();
         match self.protocol.frame(&mut self.state, ask, input, &self.limits) {
             Verdict::More { total } => {
+                self.began_unasked |= !is_owed;
                 self.handle_more(total.max(available + 1))?;
                 Ok(false)
             }
@@ -201,7 +259,7 @@ impl<P: Protocol> Incoming<P> {
             }
             Verdict::Part { len, tail } if asked && fits(len, tail, available) => {
                 let frame = self.take_frame(len, tail);
-                self.parts.push(frame);
+                self.push_part(frame)?;
                 Ok(true)
             }
             Verdict::Last { len, tail, why } if asked && fits(len, tail, available) => {
@@ -210,7 +268,7 @@ impl<P: Protocol> Incoming<P> {
                 self.last = Some(why);
                 Ok(true)
             }
-            Verdict::Silence if asked => {
+            Verdict::Silence if asked && self.parts.is_empty() => {
                 if let Some(entry) = self.pending.pop_front() {
                     self.ready.push((entry.token, Reply::Silence));
                 }
@@ -218,10 +276,15 @@ impl<P: Protocol> Incoming<P> {
             }
             Verdict::Unasked { len } if fits(len, 0, available) => {
                 let frame = self.take_frame(len, 0);
-                self.unasked.push(frame);
+                self.push_unasked(frame);
                 Ok(true)
             }
             Verdict::Broken(why) => Err(why),
+            Verdict::Reply { .. } | Verdict::Part { .. } | Verdict::Last { .. } | Verdict::Silence
+                if self.began_unasked =>
+            {
+                Err(Broken::Unsolicited)
+            }
             _ => Err(Broken::Syntax("the protocol gave a verdict that its input does not allow")),
         }
     }
@@ -229,13 +292,28 @@ impl<P: Protocol> Incoming<P> {
     /// Notes how much is needed, and gives a large reply a buffer of its own.
     fn handle_more(&mut self, total: usize) -> Result<(), Broken> {
         let most = self.limits.value_len_max.saturating_add(self.limits.line_len_max).saturating_add(2);
+        let most = if self.is_opening { most.min(self.limits.opening_bytes_max) } else { most };
         if total > most {
             return Err(Broken::ReplyTooLarge { len: total as u64 });
         }
         self.want = total;
+        let is_much = total.saturating_sub(self.available()) >= READ_LEN_MIN;
         match &mut self.large {
-            Some((_, whole)) => *whole = total.max(*whole),
-            None if total >= LARGE_MIN => {
+            Some((_, whole)) if total <= *whole => {}
+            Some((bytes, whole)) if is_much => {
+                // Longer than it was announced: what was read behind it belongs to it.
+                let n = self.buffer.len().min(total - bytes.len());
+                bytes.extend_from_slice(&self.buffer[..n]);
+                self.buffer.advance(n);
+                *whole = total;
+            }
+            Some((bytes, _)) => {
+                // Longer by nobody knows how much: it goes on as a small one, or it would be read in tiny pieces.
+                let bytes = core::mem::take(bytes);
+                self.large = None;
+                self.unread(&bytes);
+            }
+            None if total >= LARGE_MIN && is_much => {
                 let mut bytes = Vec::with_capacity(total.min(LARGE_TRUSTED).max(self.buffer.len()));
                 bytes.extend_from_slice(&self.buffer);
                 self.buffer.clear();
@@ -246,22 +324,49 @@ impl<P: Protocol> Incoming<P> {
         Ok(())
     }
 
+    /// Puts bytes back in front of those in the buffer.
+    fn unread(&mut self, bytes: &[u8]) {
+        let behind = core::mem::replace(&mut self.buffer, BytesMut::from(bytes));
+        self.buffer.extend_from_slice(&behind);
+    }
+
     /// Takes the first `len` bytes out of the input; the frame is all of them but the last `tail`.
     fn take_frame(&mut self, len: usize, tail: usize) -> Frame {
         self.want = 1;
-        match self.large.take() {
-            Some((mut bytes, _)) => {
-                // What lies behind the reply, if the protocol asked for too much, goes back where it is framed next.
-                self.buffer.extend_from_slice(bytes.get(len..).unwrap_or_default());
-                bytes.truncate(len - tail);
-                if bytes.len() <= Frame::SHORT_MAX { Frame::copy_from(&bytes) } else { Frame::from(Bytes::from(bytes)) }
-            }
-            None => {
-                let frame = Frame::copy_from(&self.buffer[..len - tail]);
-                self.buffer.advance(len);
-                frame
-            }
+        self.began_unasked = false;
+        let Some((mut bytes, _)) = self.large.take() else {
+            let frame = Frame::copy_from(&self.buffer[..len - tail]);
+            self.buffer.advance(len);
+            return frame;
+        };
+        // What lies behind the reply, if the protocol asked for too much, goes back where it is framed next.
+        if let Some(behind) = bytes.get(len..).filter(|behind| !behind.is_empty()) {
+            self.unread(behind);
         }
+        bytes.truncate(len - tail);
+        // A value that is kept must not keep much more memory than it has bytes.
+        if bytes.len() <= bytes.capacity() / 2 { Frame::copy_from(&bytes) } else { Frame::from(Bytes::from(bytes)) }
+    }
+
+    fn push_part(&mut self, frame: Frame) -> Result<(), Broken> {
+        self.parts_len += frame.memory_len();
+        self.parts.push(frame);
+        // More than may be held for all callers together could not be handed over when it is whole.
+        if self.parts_len > self.limits.unclaimed_bytes_max {
+            return Err(Broken::ReplyTooLarge { len: self.parts_len as u64 });
+        }
+        Ok(())
+    }
+
+    fn push_unasked(&mut self, frame: Frame) {
+        self.unasked.came += 1;
+        let len = frame.memory_len();
+        if self.unasked.len + len > self.limits.unclaimed_bytes_max {
+            self.unasked.dropped += 1;
+            return;
+        }
+        self.unasked.len += len;
+        self.unasked.frames.push(frame);
     }
 
     /// The head of the queue has its reply.
@@ -271,6 +376,7 @@ impl<P: Protocol> Incoming<P> {
             Reply::One(frame)
         } else {
             let mut parts = core::mem::take(&mut self.parts);
+            self.parts_len = 0;
             parts.push(frame);
             Reply::Many(parts)
         };
@@ -291,13 +397,16 @@ impl<P: Protocol> Incoming<P> {
         &mut self.ready
     }
 
-    pub(crate) fn unasked_len(&self) -> usize {
-        self.unasked.len()
+    /// How many unasked messages came since the last call, and how many of them were dropped.
+    pub(crate) fn count_unasked(&mut self) -> (u64, u64) {
+        (core::mem::take(&mut self.unasked.came), core::mem::take(&mut self.unasked.dropped))
     }
 
-    /// Messages that nobody asked for, oldest first.
+    /// Messages that nobody asked for, oldest first. Of those that nobody takes out here no more are kept than
+    /// [`Limits::unclaimed_bytes_max`]; the newest are dropped, and counted.
     pub fn drain_unasked(&mut self) -> impl Iterator<Item = Frame> + '_ {
-        self.unasked.drain(..)
+        self.unasked.len = 0;
+        self.unasked.frames.drain(..)
     }
 
     /// Whether a reply is owed.

@@ -22,6 +22,7 @@
 //! **What happens on failure?** Every command ends exactly once: with its reply, or with a [`Failure`] whose [`Outcome`] says
 //! whether the server can have run it.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 

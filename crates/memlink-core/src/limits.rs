@@ -33,7 +33,8 @@ pub struct Limits {
     /// Bytes that the opening exchange may receive. Default 64 KiB.
     pub opening_bytes_max: usize,
     /// Bytes of replies that have arrived and that nobody has fetched (futures that are leaked or never polled again). Beyond
-    /// it further replies are dropped and their callers told so. Default 64 MiB.
+    /// it further replies are dropped and their callers told so. A reply of many parts, and unasked messages that nobody takes,
+    /// may not hold more either. Default 64 MiB.
     pub unclaimed_bytes_max: usize,
     /// Replies completed in one turn before others get their turn. Default 512: about 100 µs of work.
     pub turn_replies_max: usize,

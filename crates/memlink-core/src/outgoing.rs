@@ -43,21 +43,34 @@ impl<E> Outgoing<E> {
         Outgoing { chunks: VecDeque::new(), spare: None, len: 0 }
     }
 
-    /// Appends one command: its bytes and its place in the order, in one step. `encode` writes and gives what is awaited.
+    /// Appends one command: its bytes and its place in the order, in one step. `encode` writes and gives what is awaited;
+    /// `token` names who waits and is asked only when the command is whole, so that an encoder that panics leaves nothing
+    /// behind, neither half a command nor a waiter. `None`, and nothing is appended, when the command has no bytes or nobody waits.
     #[inline]
-    pub(crate) fn push(&mut self, token: Token, serial: u64, encode: impl FnOnce(&mut Encoder<'_>) -> E) {
+    pub(crate) fn push(
+        &mut self,
+        serial: u64,
+        encode: impl FnOnce(&mut Encoder<'_>) -> E,
+        token: impl FnOnce() -> Option<Token>,
+    ) -> Option<Token> {
         if self.chunks.back().is_none_or(|chunk| chunk.len >= CHUNK_LEN) {
             let chunk = self.spare.take().unwrap_or_else(Chunk::new);
             self.chunks.push_back(chunk);
         }
-        let Some(chunk) = self.chunks.back_mut() else { return };
-        let start = chunk.len;
-        let mut encoder = Encoder::new(&mut chunk.bytes, &mut chunk.bodies);
+        let mut half = Half::begin(self.chunks.back_mut()?);
+        let start = half.chunk.len;
+        let mut encoder = Encoder::new(&mut half.chunk.bytes, &mut half.chunk.bodies);
         let expect = encode(&mut encoder);
         let len = encoder.len();
+        if len == 0 {
+            return None;
+        }
+        let token = token()?;
+        let chunk = half.finish();
         chunk.len += len;
         self.len += len;
-        chunk.entries.push_back(Entry { token, serial, expect, start, end: chunk.len });
+        chunk.entries.push_back(Entry { token, serial, expect, start, end: chunk.len, is_placed: false });
+        Some(token)
     }
 
     /// Appends bytes that belong to the entries added by [`push_awaited`](Outgoing::push_awaited): an opening exchange may
@@ -78,7 +91,7 @@ impl<E> Outgoing<E> {
     /// Adds an entry without bytes of its own: it counts as begun with the first byte of the chunk.
     pub(crate) fn push_awaited(&mut self, token: Token, serial: u64, expect: E) {
         if let Some(chunk) = self.chunks.back_mut() {
-            chunk.entries.push_back(Entry { token, serial, expect, start: 0, end: chunk.len });
+            chunk.entries.push_back(Entry { token, serial, expect, start: 0, end: chunk.len, is_placed: false });
         }
     }
 
@@ -90,7 +103,7 @@ impl<E> Outgoing<E> {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.len == 0
     }
 
     /// Exchanges a transmit that is finished for the next chunk, whose first byte is number `base` of the connection.
@@ -106,7 +119,7 @@ impl<E> Outgoing<E> {
     /// Keeps the buffers of a finished transmit for the next chunk.
     pub(crate) fn recycle(&mut self, transmit: Transmit<E>) {
         let mut chunk = transmit.chunk;
-        debug_assert!(chunk.bodies.is_empty(), "users' values are dropped where no lock is held");
+        debug_assert!(chunk.bodies.is_empty() && transmit.trash.is_empty(), "users' values are dropped without a lock");
         if self.spare.is_none() && chunk.bytes.capacity() <= SPARE_MAX {
             chunk.bytes.clear();
             chunk.entries.clear();
@@ -121,6 +134,36 @@ impl<E> Outgoing<E> {
     }
 }
 
+/// A chunk that a command is being appended to. Dropped before the command is whole, it takes the bytes back.
+struct Half<'a, E> {
+    chunk: &'a mut Chunk<E>,
+    bytes_len: usize,
+    bodies_len: usize,
+}
+
+impl<'a, E> Half<'a, E> {
+    #[inline]
+    fn begin(chunk: &'a mut Chunk<E>) -> Half<'a, E> {
+        Half { bytes_len: chunk.bytes.len(), bodies_len: chunk.bodies.len(), chunk }
+    }
+
+    /// The command is whole: its bytes stay.
+    #[inline]
+    fn finish(&mut self) -> &mut Chunk<E> {
+        self.bytes_len = self.chunk.bytes.len();
+        self.bodies_len = self.chunk.bodies.len();
+        self.chunk
+    }
+}
+
+impl<E> Drop for Half<'_, E> {
+    #[inline]
+    fn drop(&mut self) {
+        self.chunk.bytes.truncate(self.bytes_len);
+        self.chunk.bodies.truncate(self.bodies_len);
+    }
+}
+
 /// Bytes on their way to the socket, in the hands of whoever writes.
 ///
 /// Offsets count the bytes of a connection from 0: [`written`](Transmit::written) of them were handed to the operating
@@ -132,7 +175,7 @@ pub struct Transmit<E> {
     base: u64,
     /// How many bytes of the chunk were written.
     at: usize,
-    /// Values that were cut out, to be dropped where no lock is held: dropping a `Bytes` may run a user's code.
+    /// Values that are no longer needed, to be dropped where no lock is held: dropping a `Bytes` may run a user's code.
     trash: Vec<Bytes>,
 }
 
@@ -143,7 +186,8 @@ impl<E> Default for Transmit<E> {
 }
 
 impl<E> Transmit<E> {
-    /// Drops the values of commands that were cut out. To be called where no lock is held.
+    /// Drops the values of commands that were cut out or written by callers. To be called where no lock is held, after
+    /// every [`Connection::poll_transmit`](crate::Connection::poll_transmit).
     pub fn drop_cut(&mut self) {
         self.trash.clear();
     }
@@ -185,7 +229,7 @@ impl<E> Transmit<E> {
     #[must_use]
     pub fn first(&self) -> &[u8] {
         if self.chunk.bodies.is_empty() {
-            return &self.chunk.bytes[self.at..];
+            return self.chunk.bytes.get(self.at..).unwrap_or_default();
         }
         let mut slices = [&[][..]];
         self.slices(&mut slices);
@@ -200,10 +244,30 @@ impl<E> Transmit<E> {
 
     /// Says that `n` more bytes were handed to the operating system.
     pub(crate) fn advance(&mut self, n: usize) {
-        self.at = (self.at + n).min(self.chunk.len);
+        self.at = self.at.saturating_add(n).min(self.chunk.len);
         if self.is_done() {
-            self.chunk.bodies.clear();
+            self.discard_bodies();
         }
+    }
+
+    /// Nothing of this is going to be written any more.
+    pub(crate) fn discard_bodies(&mut self) {
+        self.trash.extend(self.chunk.bodies.drain(..).map(|body| body.bytes));
+    }
+
+    /// The values that are no longer needed.
+    pub(crate) fn trash(&mut self) -> &mut Vec<Bytes> {
+        &mut self.trash
+    }
+
+    /// How many bytes of it, counted from its first one, were written.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Offset in the stream behind its last byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.base + self.chunk.len as u64
     }
 
     /// The next entry of which at least one byte was written.
@@ -220,23 +284,28 @@ impl<E> Transmit<E> {
         self.chunk.entries.pop_front()
     }
 
+    /// Puts an entry back in front of those that are still here.
+    pub(crate) fn unpop_entry(&mut self, entry: Entry<E>) {
+        self.chunk.entries.push_front(entry);
+    }
+
     /// The entries of which no byte was written, with the offset in the stream to which their own offsets count.
-    pub(crate) fn unstarted(&self) -> (u64, impl Iterator<Item = &Entry<E>>) {
-        (self.base, self.chunk.entries.iter())
+    pub(crate) fn unstarted(&mut self) -> (u64, impl Iterator<Item = &mut Entry<E>>) {
+        (self.base, self.chunk.entries.iter_mut())
     }
 
     /// Cuts out, bytes and all, every entry that no byte was written of and for which `stays` says no. Started entries must
-    /// have been popped. Returns how many were cut.
-    pub(crate) fn cut(&mut self, mut stays: impl FnMut(&Entry<E>) -> bool) -> usize {
+    /// have been popped.
+    pub(crate) fn cut(&mut self, mut stays: impl FnMut(&Entry<E>) -> bool) -> Cut {
+        let mut cut = Cut::default();
         if self.chunk.entries.iter().all(&mut stays) {
-            return 0;
+            return cut;
         }
         let mut old = core::mem::replace(&mut self.chunk, Chunk::new());
         let mut copy =
             Copy { bytes: &old.bytes, at: 0, bodies: core::mem::take(&mut old.bodies).into_iter().peekable() };
         let kept = old.entries.front().map_or(old.len, |entry| entry.start);
         copy.segment(kept, Some(&mut self.chunk), &mut self.trash);
-        let mut cut = 0;
         for mut entry in old.entries {
             let len = entry.end - entry.start;
             if stays(&entry) {
@@ -246,11 +315,24 @@ impl<E> Transmit<E> {
                 self.chunk.entries.push_back(entry);
             } else {
                 copy.segment::<E>(len, None, &mut self.trash);
-                cut += 1;
+                cut.entries += 1;
+                cut.placed += usize::from(entry.is_placed);
             }
+        }
+        if self.is_done() {
+            // What is left was written; its values would be taken for those of the next chunk.
+            self.discard_bodies();
         }
         cut
     }
+}
+
+/// How many entries were cut out.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) entries: usize,
+    /// Those of them that had been in somebody's hands for writing when their caller left.
+    pub(crate) placed: usize,
 }
 
 /// Walks over the bytes and values of a chunk.
@@ -308,14 +390,15 @@ mod tests {
     fn outgoing(commands: &[(&str, Option<&'static [u8]>)]) -> Outgoing<usize> {
         let mut outgoing = Outgoing::new();
         for (n, (line, value)) in commands.iter().enumerate() {
-            outgoing.push(Token::OPENING, n as u64, |out| {
+            let encode = |out: &mut Encoder<'_>| {
                 out.put(line.as_bytes());
                 if let Some(value) = value {
                     out.put_value(&Bytes::from_static(value));
                     out.put(b"\r\n");
                 }
                 n
-            });
+            };
+            assert!(outgoing.push(n as u64, encode, || Some(Token::OPENING)).is_some());
         }
         outgoing
     }
@@ -362,7 +445,7 @@ mod tests {
             let mut outgoing = outgoing(&[("a ", Some(&LARGE)), ("b\r\n", None), ("c ", Some(&LARGE))]);
             let mut transmit = Transmit::default();
             outgoing.take(0, &mut transmit);
-            assert_eq!(transmit.cut(|entry| entry.expect != drop), 1);
+            assert_eq!(transmit.cut(|entry| entry.expect != drop), Cut { entries: 1, placed: 0 });
             let parts =
                 [[b"a ", &LARGE[..], b"\r\n"].concat(), b"b\r\n".to_vec(), [b"c ", &LARGE[..], b"\r\n"].concat()];
             let left: Vec<_> = (0..3).filter(|n| *n != drop).collect();
@@ -373,6 +456,69 @@ mod tests {
                 end = entry.end;
             }
         }
+    }
+
+    #[test]
+    fn what_was_written_before_a_cut_leaves_no_value_behind() {
+        let mut outgoing = outgoing(&[("a ", Some(&LARGE)), ("b\r\n", None)]);
+        let mut transmit = Transmit::default();
+        outgoing.take(0, &mut transmit);
+        transmit.advance(LARGE.len() + 4);
+        assert!(transmit.pop_started().is_some());
+        assert_eq!(transmit.cut(|_| false).entries, 1);
+        assert!(transmit.is_done() && transmit.first().is_empty() && transmit.is_contiguous());
+        transmit.drop_cut();
+        let written = transmit.written();
+        for line in ["c\r\n", "d\r\n"] {
+            let encode = |out: &mut Encoder<'_>| out.put(line.as_bytes());
+            let mut next = Outgoing::new();
+            next.recycle(core::mem::take(&mut transmit));
+            assert!(
+                next.push(
+                    1,
+                    |out| {
+                        encode(out);
+                        9
+                    },
+                    || Some(Token::OPENING)
+                )
+                .is_some()
+            );
+            next.take(written, &mut transmit);
+            assert_eq!(rest(&transmit), line.as_bytes());
+            transmit.advance(3);
+            while transmit.pop_entry().is_some() {}
+        }
+    }
+
+    #[test]
+    fn an_encoder_that_panics_or_writes_nothing_leaves_nothing_behind() {
+        let mut outgoing = outgoing(&[("a\r\n", None)]);
+        let panics = std::panic::AssertUnwindSafe(|| {
+            let encode = |out: &mut Encoder<'_>| {
+                out.put(b"half");
+                out.put_value(&Bytes::from_static(&LARGE));
+                panic!("on purpose")
+            };
+            outgoing.push(1, encode, || Some(Token::OPENING))
+        });
+        assert!(std::panic::catch_unwind(panics).is_err());
+        assert!(outgoing.push(1, |_| 1, || Some(Token::OPENING)).is_none());
+        assert!(
+            outgoing
+                .push(
+                    1,
+                    |out| {
+                        out.put(b"b\r\n");
+                        1
+                    },
+                    || Some(Token::OPENING)
+                )
+                .is_some()
+        );
+        let mut transmit = Transmit::default();
+        outgoing.take(0, &mut transmit);
+        assert_eq!((rest(&transmit), outgoing.len()), (b"a\r\nb\r\n".to_vec(), 0));
     }
 
     #[test]

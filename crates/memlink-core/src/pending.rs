@@ -17,6 +17,8 @@ pub(crate) struct Entry<E> {
     pub(crate) start: usize,
     /// Offset of the byte after its last one.
     pub(crate) end: usize,
+    /// Somebody has it in hands for writing, so a caller who leaves from now on is counted as having abandoned it.
+    pub(crate) is_placed: bool,
 }
 
 /// The commands that have left and whose replies are owed, oldest first.

@@ -26,7 +26,8 @@ pub trait Protocol {
     type Peer;
 
     /// Drives the opening exchange. Called with `None` on a new connection, and then once for every reply to a command that
-    /// an earlier call wrote to `out`. No user's command is written before this has returned [`Step::Ready`].
+    /// an earlier call wrote to `out`: with all its parts, one behind the other, or empty for [`Verdict::Silence`]. No user's
+    /// command is written before this has returned [`Step::Ready`].
     ///
     /// # Errors
     ///
@@ -90,7 +91,8 @@ pub enum Verdict {
         tail: usize,
     },
     /// The first `len` bytes are one part of the head's reply; more parts or its end follow. Parts are handed over together
-    /// with the end, in order. For replies made of many values, each of which deserves a buffer of its own.
+    /// with the end, in order. For replies made of many values, each of which deserves a buffer of its own. All together hold
+    /// at most [`Limits::unclaimed_bytes_max`].
     Part {
         /// Length of the part in bytes, terminator included.
         len: usize,
@@ -123,9 +125,10 @@ pub enum Verdict {
 /// What an opening exchange does next.
 #[derive(Debug)]
 pub enum Step<E, P> {
-    /// Commands were written to the encoder, and for each of them a reply of this kind is expected, in this order.
+    /// Commands were written to the encoder, and for each of them a reply of this kind is expected, in this order. Where nothing
+    /// was written and nothing else is owed, the reply is one that the server gives by itself: a greeting.
     Send(Vec<E>),
-    /// Nothing to write; further replies to what was sent are still awaited.
+    /// Nothing to write; further replies to what was sent are still awaited. When none is, the connection ends.
     Await,
     /// The connection may be used. All that was sent has been answered.
     Ready(P),

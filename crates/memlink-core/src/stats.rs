@@ -12,7 +12,7 @@ pub struct Stats {
     pub cancelled: u64,
     /// Commands taken back before their first byte was taken for writing.
     pub cut: u64,
-    /// Commands that nobody waited for any more when they were on their way or answered.
+    /// Commands whose caller left, or whose deadline passed, when they had been taken for writing.
     pub abandoned: u64,
     /// Commands that had to wait for room or for a connection.
     pub waited: u64,
@@ -20,7 +20,7 @@ pub struct Stats {
     pub queue_full: u64,
     /// Commands whose deadline passed.
     pub expired: u64,
-    /// Replies dropped because too many were not fetched.
+    /// Replies and unasked messages dropped because too many were not fetched.
     pub unclaimed_dropped: u64,
     /// Messages that nobody asked for and that the protocol allows.
     pub unasked: u64,
@@ -32,6 +32,6 @@ pub struct Stats {
     pub in_flight: usize,
     /// How things stand: commands in line.
     pub waiting: usize,
-    /// How things stand: abandoned commands whose reply has not come.
+    /// How things stand: abandoned commands whose reply has not come, and those about to be taken back.
     pub abandoned_now: usize,
 }

@@ -36,11 +36,6 @@ impl Tick {
         Tick(self.0.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// As [`after`](Tick::after), where never stays never.
-    pub(crate) fn after_or_never(self, wait: Duration) -> Tick {
-        if self == Tick::NEVER { Tick::NEVER } else { self.after(wait) }
-    }
-
     /// How long it is from `earlier` to here; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Tick) -> Duration {

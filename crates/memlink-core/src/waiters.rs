@@ -37,7 +37,9 @@ impl Token {
 pub(crate) struct Waiters<W> {
     slots: Vec<Slot<W>>,
     vacant: Vec<u32>,
-    line: VecDeque<Token>,
+    /// Those in line, and some who have left it; sorted by ticket.
+    line: VecDeque<(Ticket, Token)>,
+    next_ticket: u64,
     waiting: usize,
     deadlines: Deadlines,
 }
@@ -52,10 +54,14 @@ struct Slot<W> {
 pub(crate) enum Place<W> {
     Vacant,
     /// In line for room or for a connection; nothing is encoded.
-    Waiting(W),
+    Waiting {
+        waiter: W,
+        turn: Turn,
+    },
     /// Room is reserved on the connection with this number and the caller was woken to use it.
     Admitted {
         life: u32,
+        turn: Turn,
     },
     /// Encoded and entered.
     InFlight {
@@ -64,6 +70,18 @@ pub(crate) enum Place<W> {
     },
     /// The result lies here until it is fetched.
     Ended(Result<Reply, Failure>),
+}
+
+/// A place in the line: who came first is served first, also after a connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+/// What somebody in line has come for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Turn {
+    ticket: Ticket,
+    /// About how many bytes the command has.
+    pub(crate) len: usize,
 }
 
 /// Where a command lies in the stream of written bytes; both ends unreachable while no byte of it has been taken.
@@ -75,6 +93,11 @@ pub(crate) struct Span {
 
 impl Span {
     pub(crate) const QUEUED: Span = Span { start: u64::MAX, end: u64::MAX };
+
+    /// Whether nobody has it in hands for writing: it is cut before that happens if its caller leaves.
+    pub(crate) fn is_queued(self) -> bool {
+        self.start == u64::MAX
+    }
 }
 
 impl<W> Waiters<W> {
@@ -83,6 +106,7 @@ impl<W> Waiters<W> {
             slots: Vec::new(),
             vacant: Vec::new(),
             line: VecDeque::new(),
+            next_ticket: 0,
             waiting: 0,
             deadlines: Deadlines::new(),
         }
@@ -95,14 +119,16 @@ impl<W> Waiters<W> {
     }
 
     /// A place at the end of the line.
-    pub(crate) fn insert_waiting(&mut self, waiter: W, deadline: Tick) -> Token {
-        let token = self.insert(Place::Waiting(waiter), deadline);
-        self.line.push_back(token);
+    pub(crate) fn insert_waiting(&mut self, waiter: W, len: usize, deadline: Tick) -> Token {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let token = self.insert(Place::Waiting { waiter, turn: Turn { ticket, len } }, deadline);
+        self.line.push_back((ticket, token));
         self.waiting += 1;
         // Callers who left are still in the line; it is swept when they are the majority.
         if self.line.len() > 2 * self.waiting + 64 {
             let slots = &self.slots;
-            self.line.retain(|token| is_waiting(slots, *token));
+            self.line.retain(|(_, token)| is_waiting(slots, *token));
         }
         token
     }
@@ -155,34 +181,45 @@ impl<W> Waiters<W> {
 
     /// Turns an admitted place into one in flight.
     pub(crate) fn enter(&mut self, token: Token, waiter: W) {
-        if let Some(place) = self.place_mut(token) {
+        if let Some(place @ Place::Admitted { .. }) = self.place_mut(token) {
             *place = Place::InFlight { waiter, span: Span::QUEUED };
         }
     }
 
-    /// Puts a caller whose admission did not hold back at the head of the line.
+    /// Puts a caller whose admission did not hold back into the line, where it has been before.
     pub(crate) fn wait_again(&mut self, token: Token, waiter: W) {
-        if let Some(place) = self.place_mut(token) {
-            *place = Place::Waiting(waiter);
-            self.line.push_front(token);
-            self.waiting += 1;
+        let Some(place) = self.place_mut(token) else { return };
+        let Place::Admitted { turn, .. } = *place else { return };
+        *place = Place::Waiting { waiter, turn };
+        let at = self.line.partition_point(|(ticket, _)| *ticket < turn.ticket);
+        self.line.insert(at, (turn.ticket, token));
+        self.waiting += 1;
+    }
+
+    /// About how many bytes the first in line wants to send.
+    pub(crate) fn first_in_line(&mut self) -> Option<usize> {
+        while let Some((_, token)) = self.line.front().copied() {
+            if let Some(Place::Waiting { turn, .. }) = self.place_mut(token) {
+                return Some(turn.len);
+            }
+            self.line.pop_front();
         }
+        None
     }
 
     /// Admits the first in line and hands out whom to wake.
     pub(crate) fn admit_next(&mut self, life: u32) -> Option<W> {
-        while let Some(token) = self.line.pop_front() {
-            if !is_waiting(&self.slots, token) {
-                continue;
-            }
-            if let Some(place) = self.place_mut(token)
-                && let Place::Waiting(waiter) = core::mem::replace(place, Place::Admitted { life })
-            {
+        self.first_in_line()?;
+        let (_, token) = self.line.pop_front()?;
+        let place = self.place_mut(token)?;
+        let Place::Waiting { turn, .. } = *place else { return None };
+        match core::mem::replace(place, Place::Admitted { life, turn }) {
+            Place::Waiting { waiter, .. } => {
                 self.waiting -= 1;
-                return Some(waiter);
+                Some(waiter)
             }
+            Place::Vacant | Place::Admitted { .. } | Place::InFlight { .. } | Place::Ended(_) => None,
         }
-        None
     }
 
     /// Completes a command in flight and hands out whom to wake; gives the result back if nobody waits for it.
@@ -209,7 +246,7 @@ impl<W> Waiters<W> {
         }
         slot.generation = slot.generation.wrapping_add(1);
         let place = core::mem::replace(&mut slot.place, Place::Vacant);
-        if matches!(place, Place::Waiting(_)) {
+        if matches!(place, Place::Waiting { .. }) {
             self.waiting -= 1;
         }
         self.vacant.push(token.index);
@@ -241,7 +278,7 @@ impl<W> Waiters<W> {
         let Some(failure) = fate(&slot.place) else { return };
         self.deadlines.set(index, Tick::NEVER);
         match core::mem::replace(&mut slot.place, Place::Ended(Err(failure))) {
-            Place::Waiting(waiter) => {
+            Place::Waiting { waiter, .. } => {
                 self.waiting -= 1;
                 woken.push(waiter);
             }
@@ -266,6 +303,6 @@ impl<W> Waiters<W> {
 fn is_waiting<W>(slots: &[Slot<W>], token: Token) -> bool {
     matches!(
         slots.get(token.index as usize),
-        Some(Slot { generation, place: Place::Waiting(_) }) if *generation == token.generation
+        Some(Slot { generation, place: Place::Waiting { .. } }) if *generation == token.generation
     )
 }
