@@ -1,7 +1,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
-    Feature, Key, Peer,
+    Key, Peer,
     reply::{Status, Statuses},
 };
 
@@ -45,17 +45,19 @@ pub(crate) struct ValuesShape {
 
 impl Expect {
     /// The reply to a meta command, confirmed by its opaque where one is sent.
+    #[inline]
     pub(crate) fn meta(statuses: Statuses, quiet: bool, peer: &Peer) -> Expect {
         Expect(Shape::Line(LineShape {
             statuses,
             opaque: peer.opaque(),
-            bare_miss: !peer.has(Feature::OpaqueOnMiss),
+            bare_miss: peer.bare_miss(),
             quiet,
             payload: false,
         }))
     }
 
     /// As [`Expect::meta`], for a command that carries a value.
+    #[inline]
     pub(crate) fn meta_with_payload(statuses: Statuses, quiet: bool, peer: &Peer) -> Expect {
         Expect(Shape::Line(LineShape { statuses, opaque: peer.opaque(), bare_miss: false, quiet, payload: true }))
     }

@@ -114,6 +114,7 @@ pub(crate) fn begin<'a>(
     out: &'a mut Encoder<'_>,
 ) -> Line<'a> {
     let buf = out.buffer();
+    buf.reserve(key.wire_len() + 64);
     buf.extend_from_slice(name);
     key.put(buf);
     if let Some(len) = len {
@@ -128,6 +129,18 @@ pub(crate) fn begin<'a>(
         buf.extend_from_slice(b" b");
     }
     Line { buf }
+}
+
+/// Writes the commonest line of all, `mg <key> O<opaque> v`, in three pieces. The same as [`begin`] and the flag `v` write,
+/// at a third of the instructions: nothing is asked that is known already.
+#[inline]
+pub(crate) fn put_plain_get(key: &Key, serial: u64, out: &mut Encoder<'_>) {
+    let (key, buf) = (key.as_bytes(), out.buffer());
+    let [a, b, c, d] = Opaque::of(serial).0;
+    buf.reserve(key.len() + 13);
+    buf.extend_from_slice(b"mg ");
+    buf.extend_from_slice(key);
+    buf.extend_from_slice(&[b' ', b'O', a, b, c, d, b' ', b'v', b'\r', b'\n']);
 }
 
 /// A line under construction: the flags behind the opaque.

@@ -63,6 +63,25 @@ pub(crate) fn read(digits: &[u8]) -> Option<u64> {
     }
 }
 
+/// Reads the digits at the start of `bytes`, up to nine of them, and gives back what follows. `None` when there is none or
+/// there are more: nine cannot overflow anything.
+#[inline]
+pub(crate) fn read_ahead(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (mut n, mut len) = (0, 0);
+    for &byte in bytes.iter().take(10) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        n = n * 10 + u64::from(digit);
+        len += 1;
+    }
+    match len {
+        1..=9 => Some((n, bytes.get(len..)?)),
+        _ => None,
+    }
+}
+
 /// Reads a number that must fit 32 bits.
 pub(crate) fn read_u32(digits: &[u8]) -> Option<u32> {
     read(digits).and_then(|n| u32::try_from(n).ok())
@@ -119,6 +138,23 @@ mod tests {
         assert_eq!(counter_value(b" 9"), None);
         assert_eq!(counter_value(b"  "), None);
         assert_eq!(counter_value(b""), None);
+    }
+
+    #[test]
+    fn reading_ahead_stops_behind_the_digits() {
+        type Case<'a> = (&'a [u8], Option<(u64, &'a [u8])>);
+        let cases: &[Case<'_>] = &[
+            (b"100 O", Some((100, b" O"))),
+            (b"0", Some((0, b""))),
+            (b"999999999\r", Some((999_999_999, b"\r"))),
+            (b"1000000000", None),
+            (b"", None),
+            (b" 1", None),
+            (b"-1", None),
+        ];
+        for (bytes, want) in cases {
+            assert_eq!(read_ahead(bytes), *want, "{bytes:?}");
+        }
     }
 
     proptest! {

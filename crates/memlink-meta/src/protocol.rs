@@ -113,21 +113,64 @@ impl Protocol for Meta {
 
     fn frame(&self, state: &mut State, ask: Option<Ask<'_, Expect>>, input: &[u8], limits: &Limits) -> Verdict {
         let Some(ask) = ask else { return Verdict::Broken(Broken::Unsolicited) };
-        if input.len() < state.total {
-            return Verdict::More { total: state.total };
+        if let Shape::Line(shape) = &ask.expect.0
+            && let Some(len) = usual(*shape, ask.serial, input, limits)
+        {
+            state.next();
+            return Verdict::Reply { len, tail: 2 };
         }
-        let verdict = match &ask.expect.0 {
-            Shape::Line(shape) => line(state, *shape, ask.serial, input, limits),
-            Shape::Values(shape) => values(state, shape, input, limits),
-            Shape::Stats => stats(state, input, limits),
-            Shape::Opening => opening(state, input, limits),
-        };
-        match verdict {
-            Verdict::More { .. } | Verdict::Silence => {}
-            _ => state.next(),
-        }
-        verdict
+        read(state, ask, input, limits)
     }
+}
+
+/// Looks at the input without a guess at what it is.
+#[inline(never)]
+fn read(state: &mut State, ask: Ask<'_, Expect>, input: &[u8], limits: &Limits) -> Verdict {
+    if input.len() < state.total {
+        return Verdict::More { total: state.total };
+    }
+    let verdict = match &ask.expect.0 {
+        Shape::Line(shape) => line(state, *shape, ask.serial, input, limits),
+        Shape::Values(shape) => values(state, shape, input, limits),
+        Shape::Stats => stats(state, input, limits),
+        Shape::Opening => opening(state, input, limits),
+    };
+    match verdict {
+        Verdict::More { .. } | Verdict::Silence => {}
+        _ => state.next(),
+    }
+    verdict
+}
+
+/// The length of a reply that is in its place, carries nothing but its opaque, and has wholly arrived: `HD O<opaque>\r\n`,
+/// or `VA <size> O<opaque>\r\n` and the value. That is most of them.
+///
+/// `None` for all others, right or wrong. [`line`] would say the same of the reply, at three times the instructions: it
+/// has to look for the end of the line and for the opaque, and here both are compared where they usually are.
+#[inline]
+fn usual(shape: LineShape, serial: u64, input: &[u8], limits: &Limits) -> Option<usize> {
+    let (word, rest) = input.split_first_chunk::<2>()?;
+    let (status, size, rest) = match word {
+        b"VA" => {
+            let (size, rest) = number::read_ahead(rest.strip_prefix(b" ")?)?;
+            (Status::Va, Some(size), rest)
+        }
+        b"HD" => (Status::Hd, None, rest),
+        b"EN" => (Status::En, None, rest),
+        _ => return None,
+    };
+    let [a, b, c, d] = Opaque::of(serial).0;
+    let (end, rest) = rest.split_first_chunk::<8>()?;
+    if !shape.opaque || !shape.statuses.have(status) || *end != [b' ', b'O', a, b, c, d, b'\r', b'\n'] {
+        return None;
+    }
+    let line_len = input.len() - rest.len();
+    if line_len > limits.line_len_max {
+        return None;
+    }
+    let Some(size) = size else { return Some(line_len) };
+    let size = usize::try_from(size).ok().filter(|size| *size <= limits.value_len_max)?;
+    (rest.get(size..size.checked_add(2)?)? == b"\r\n").then_some(line_len + size + 2)
 }
 
 /// A reply of one line, and a value where the status says so.

@@ -1,4 +1,5 @@
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -137,7 +138,7 @@ pub(crate) struct Line {
     /// The whole reply.
     frame: Frame,
     /// Where the flags lie in it.
-    flags: core::ops::Range<usize>,
+    flags: Range<usize>,
 }
 
 impl Answer {
@@ -150,28 +151,29 @@ impl Answer {
             Reply::Many(_) => return Err(malformed("several parts where one line was expected")),
         };
         let bytes = frame.as_slice();
-        let line_len = memchr(b'\r', bytes).unwrap_or(bytes.len());
-        let line = bytes.get(..line_len).unwrap_or_default();
-        let Some((status, mut rest)) = Status::read(line) else {
-            return match is_error(line) {
-                true => Ok(Answer::Fault(Fault::read(line, keys))),
-                false => Err(malformed("an unknown status")),
-            };
+        let (status, flags) = match Status::read(bytes) {
+            Some((Status::Va, rest)) => (Status::Va, value_header(bytes, rest)?),
+            Some((status, rest)) => (status, bytes.len() - rest.len()..bytes.len()),
+            None if is_error(bytes) => return Ok(Answer::Fault(Fault::read(bytes, keys))),
+            None => return Err(malformed("an unknown status")),
         };
-        if status == Status::Va {
-            let mut words = Words(rest);
-            let size = words.next().and_then(number::read);
-            // The end of the line is checked by framing; here it is checked again, so that no reply whatever can be
-            // misread.
-            let value_len = bytes.len().checked_sub(line_len + 2).map(|len| len as u64);
-            if size.is_none() || size != value_len {
-                return Err(malformed("a value of another length than announced"));
-            }
-            rest = words.0;
-        }
-        let flags = line_len - rest.len()..line_len;
         Ok(Answer::Status(Line { status, frame, flags }))
     }
+}
+
+/// Where the flags lie in a reply with a value: behind the length, and in front of the line end that must then stand as
+/// many bytes before the end as the length says.
+#[inline]
+fn value_header(bytes: &[u8], rest: &[u8]) -> Result<Range<usize>, Malformed> {
+    const WRONG: Malformed = malformed("a value of another length than announced");
+    let mut words = Words(rest);
+    let size = words.next().and_then(number::read).and_then(|size| usize::try_from(size).ok()).ok_or(WRONG)?;
+    let end = bytes.len().checked_sub(size).and_then(|at| at.checked_sub(2)).ok_or(WRONG)?;
+    let start = bytes.len() - words.0.len();
+    if start > end || bytes.get(end..end + 2) != Some(b"\r\n") {
+        return Err(WRONG);
+    }
+    Ok(start..end)
 }
 
 impl Line {
@@ -179,6 +181,11 @@ impl Line {
     #[inline]
     pub(crate) fn flags(&self) -> impl Iterator<Item = (u8, &[u8])> {
         let bytes = self.frame.as_slice().get(self.flags.clone()).unwrap_or_default();
+        // The opaque comes first and was compared when the stream was cut; most replies have nothing else.
+        let bytes = match bytes {
+            [b' ', b'O', _, _, _, _, rest @ ..] if matches!(rest.first(), None | Some(b' ')) => rest,
+            _ => bytes,
+        };
         Words(bytes).filter_map(|word| word.split_first().map(|(letter, token)| (*letter, token)))
     }
 

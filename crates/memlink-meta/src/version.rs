@@ -110,18 +110,21 @@ pub struct Peer {
     version: Version,
     text: Box<str>,
     opaque: bool,
+    /// A miss may come without its opaque. Known for every command, so it is found out once.
+    bare_miss: bool,
 }
 
 impl Peer {
     /// A server of this version: for tests and tools. A connection learns its own.
     #[must_use]
     pub fn new(version: Version) -> Peer {
-        Peer { version, text: format!("{version}").into(), opaque: true }
+        Peer::named(version, &format!("{version}"), true)
     }
 
     /// A server that named itself `text` and is treated as `version`.
     pub(crate) fn named(version: Version, text: &str, opaque: bool) -> Peer {
-        Peer { version, text: text.into(), opaque }
+        let bare_miss = version < Feature::OpaqueOnMiss.since();
+        Peer { version, text: text.into(), opaque, bare_miss }
     }
 
     /// The same server, spoken to without opaques.
@@ -148,6 +151,12 @@ impl Peer {
     #[inline]
     pub fn opaque(&self) -> bool {
         self.opaque
+    }
+
+    /// Whether a miss may come without its opaque.
+    #[inline]
+    pub(crate) fn bare_miss(&self) -> bool {
+        self.bare_miss
     }
 
     /// Whether the server has `feature`.

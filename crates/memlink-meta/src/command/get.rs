@@ -40,15 +40,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Get {
     key: Key,
-    value: bool,
-    size: bool,
-    client_flags: bool,
-    cas: bool,
-    ttl: bool,
-    hit_before: bool,
-    last_access: bool,
-    no_bump: bool,
-    quiet: bool,
+    asked: Asked,
     touch: Option<Ttl>,
     vivify: Option<Ttl>,
     recache: Option<Ttl>,
@@ -57,11 +49,41 @@ pub struct Get {
     hints: Hints,
 }
 
+const VALUE: Statuses = Statuses::of(&[Status::Va, Status::En]);
+
+/// What is asked for, one bit each, so that a plain get is told from all others by one comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asked(u16);
+
+impl Asked {
+    const NOTHING: Asked = Asked(0);
+    const VALUE: Asked = Asked(1);
+    const SIZE: Asked = Asked(1 << 1);
+    const CLIENT_FLAGS: Asked = Asked(1 << 2);
+    const CAS: Asked = Asked(1 << 3);
+    const TTL: Asked = Asked(1 << 4);
+    const HIT_BEFORE: Asked = Asked(1 << 5);
+    const LAST_ACCESS: Asked = Asked(1 << 6);
+    const NO_BUMP: Asked = Asked(1 << 7);
+    const QUIET: Asked = Asked(1 << 8);
+    /// At least one option with a token.
+    const TOKEN: Asked = Asked(1 << 9);
+
+    #[inline]
+    fn has(self, other: Asked) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn and(self, other: Asked) -> Asked {
+        Asked(self.0 | other.0)
+    }
+}
+
 impl Get {
     /// Fetches the value and nothing else.
     #[must_use]
     pub fn new(key: Key) -> Get {
-        Get { value: true, ..Get::without_value(key) }
+        Get { asked: Asked::VALUE, ..Get::without_value(key) }
     }
 
     /// Fetches only what is asked for by further methods; with none, whether the item exists. Like a get with the value
@@ -70,15 +92,7 @@ impl Get {
     pub fn without_value(key: Key) -> Get {
         Get {
             key,
-            value: false,
-            size: false,
-            client_flags: false,
-            cas: false,
-            ttl: false,
-            hit_before: false,
-            last_access: false,
-            no_bump: false,
-            quiet: false,
+            asked: Asked::NOTHING,
             touch: None,
             vivify: None,
             recache: None,
@@ -88,72 +102,76 @@ impl Get {
         }
     }
 
+    fn asking(self, more: Asked) -> Get {
+        Get { asked: self.asked.and(more), ..self }
+    }
+
     /// Asks for the length of the value.
     #[must_use]
     pub fn with_size(self) -> Get {
-        Get { size: true, ..self }
+        self.asking(Asked::SIZE)
     }
 
     /// Asks for the client flags.
     #[must_use]
     pub fn with_client_flags(self) -> Get {
-        Get { client_flags: true, ..self }
+        self.asking(Asked::CLIENT_FLAGS)
     }
 
     /// Asks for the CAS id.
     #[must_use]
     pub fn with_cas(self) -> Get {
-        Get { cas: true, ..self }
+        self.asking(Asked::CAS)
     }
 
     /// Asks for the time that is left, as it is after this command: a touch is seen in it.
     #[must_use]
     pub fn with_ttl(self) -> Get {
-        Get { ttl: true, ..self }
+        self.asking(Asked::TTL)
     }
 
     /// Asks whether the item was fetched before, this command excluded.
     #[must_use]
     pub fn with_hit_before(self) -> Get {
-        Get { hit_before: true, ..self }
+        self.asking(Asked::HIT_BEFORE)
     }
 
     /// Asks how long ago the last access was, this command excluded. Not exact: the server does not note every access.
     #[must_use]
     pub fn with_last_access(self) -> Get {
-        Get { last_access: true, ..self }
+        self.asking(Asked::LAST_ACCESS)
     }
 
     /// Does not count this as an access: neither the order of eviction nor what
     /// [`with_hit_before`](Get::with_hit_before) and [`with_last_access`](Get::with_last_access) report is changed.
     #[must_use]
     pub fn no_bump(self) -> Get {
-        Get { no_bump: true, ..self }
+        self.asking(Asked::NO_BUMP)
     }
 
     /// Sets the time to live of an item that is there. Its CAS id stays.
     #[must_use]
     pub fn touch(self, ttl: impl Into<Ttl>) -> Get {
-        Get { touch: Some(ttl.into()), ..self }
+        Get { touch: Some(ttl.into()), ..self.asking(Asked::TOKEN) }
     }
 
     /// On a miss creates an empty item that lives for `ttl`, and reports a hit that has won. Whoever fetches it until
     /// it is stored sees that someone has won. Nothing happens on a hit.
     #[must_use]
     pub fn vivify(self, ttl: impl Into<Ttl>) -> Get {
-        Get { vivify: Some(ttl.into()), ..self }
+        Get { vivify: Some(ttl.into()), ..self.asking(Asked::TOKEN) }
     }
 
     /// Wins once when less than `ttl` is left to live. Items that never expire are never won this way.
     #[must_use]
     pub fn recache(self, ttl: impl Into<Ttl>) -> Get {
-        Get { recache: Some(ttl.into()), ..self }
+        Get { recache: Some(ttl.into()), ..self.asking(Asked::TOKEN) }
     }
 
     /// The CAS id of an item that [`vivify`](Get::vivify) creates. memcached 1.6.27 or newer.
     #[must_use]
     pub fn override_cas(self, cas: u64) -> Get {
-        Get { override_cas: Some(cas), ..self }
+        Get { override_cas: Some(cas), ..self.asking(Asked::TOKEN) }
     }
 
     /// Leaves out the value when the item still has this CAS id: [`Got::unchanged`]. Everything else happens as ever.
@@ -162,34 +180,34 @@ impl Get {
     /// over the wire, is dropped here. The result is the same.
     #[must_use]
     pub fn unless_cas(self, cas: u64) -> Get {
-        Get { unless_cas: Some(cas), ..self }
+        Get { unless_cas: Some(cas), ..self.asking(Asked::TOKEN) }
     }
 
     /// Says nothing on a miss. Something that is answered must follow on the same connection, or the miss is never
     /// known.
     #[must_use]
     pub fn quiet(self) -> Get {
-        Get { quiet: true, ..self }
+        self.asking(Asked::QUIET)
     }
 
     /// A path for proxies (flag `P`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
     pub fn proxy_path(mut self, text: impl AsRef<[u8]>) -> Get {
         self.hints.set_path(text.as_ref());
-        self
+        self.asking(Asked::TOKEN)
     }
 
     /// A location for proxies (flag `L`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
     pub fn proxy_location(mut self, text: impl AsRef<[u8]>) -> Get {
         self.hints.set_location(text.as_ref());
-        self
+        self.asking(Asked::TOKEN)
     }
 
     /// Whether a miss says nothing.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.quiet
+        self.asked.has(Asked::QUIET)
     }
 
     /// Whether the server itself is asked to compare; otherwise the CAS id is asked for and compared here.
@@ -198,10 +216,9 @@ impl Get {
     }
 
     fn statuses(&self, peer: &Peer) -> Statuses {
-        const VALUE: Statuses = Statuses::of(&[Status::Va, Status::En]);
         const MAYBE_VALUE: Statuses = Statuses::of(&[Status::Va, Status::Hd, Status::En]);
         const NO_VALUE: Statuses = Statuses::of(&[Status::Hd, Status::En]);
-        match self.value {
+        match self.asked.has(Asked::VALUE) {
             false => NO_VALUE,
             true if self.compares_there(peer) => MAYBE_VALUE,
             true => VALUE,
@@ -213,7 +230,7 @@ impl Command<Meta> for Get {
     type Output = Result<Option<Got>, Fault>;
 
     fn check(&self, peer: &Peer) -> Result<(), Unsupported> {
-        if self.quiet {
+        if self.asked.has(Asked::QUIET) {
             peer.need_opaque()?;
         }
         if self.override_cas.is_some() {
@@ -231,36 +248,33 @@ impl Command<Meta> for Get {
 
     #[inline]
     fn encode(&self, peer: &Peer, serial: u64, out: &mut Encoder<'_>) -> Expect {
-        let compares_there = self.compares_there(peer);
-        let start = out.buffer().len();
-        let mut line = flags::begin(b"mg ", &self.key, None, peer, serial, out);
-        line.time(b'R', self.recache);
-        line.time(b'T', self.touch);
-        line.time(b'N', self.vivify);
-        line.number(b'C', self.unless_cas.filter(|_| compares_there));
-        line.number(b'E', self.override_cas);
-        line.flag(b'q', self.quiet);
-        line.flag(b'u', self.no_bump);
-        line.hints(&self.hints);
-        line.flag(b's', self.size);
-        line.flag(b'f', self.client_flags);
-        line.flag(b'c', self.cas || (self.unless_cas.is_some() && !compares_there));
-        line.flag(b'h', self.hit_before);
-        line.flag(b'l', self.last_access);
-        line.flag(b'v', self.value);
-        line.flag(b't', self.ttl);
-        // Before 1.6.18 the server refuses a line without any flag; the size costs it nothing.
-        line.flag(b's', !peer.has(Feature::OpaqueOnMiss) && line.is_bare(start + 3 + self.key.wire_len()));
-        line.end();
-        Expect::meta(self.statuses(peer), self.quiet, peer)
+        if self.asked == Asked::VALUE && peer.opaque() && !self.key.is_binary() {
+            flags::put_plain_get(&self.key, serial, out);
+            return Expect::meta(VALUE, false, peer);
+        }
+        self.encode_all(peer, serial, out)
     }
 
     #[inline]
     fn decode(&self, reply: Reply) -> Result<Self::Output, Malformed> {
+        match reply {
+            Reply::One(frame) if self.asked == Asked::VALUE => match usual_value(frame.as_slice()) {
+                Some(start) => Ok(Ok(Some(Got { value: Some(frame.into_bytes_from(start)), ..Got::default() }))),
+                None => self.decode_any(Reply::One(frame)),
+            },
+            reply => self.decode_any(reply),
+        }
+    }
+}
+
+impl Get {
+    /// Reads whatever can come back.
+    #[inline(never)]
+    fn decode_any(&self, reply: Reply) -> Result<<Get as Command<Meta>>::Output, Malformed> {
         let line = match Answer::read(reply, core::slice::from_ref(&self.key))? {
             Answer::Status(line) => line,
             Answer::Fault(fault) => return Ok(Err(fault)),
-            Answer::Silence if self.quiet => return Ok(Ok(None)),
+            Answer::Silence if self.asked.has(Asked::QUIET) => return Ok(Ok(None)),
             Answer::Silence => return Err(malformed("silence to a get that is not quiet")),
         };
         match line.status {
@@ -269,9 +283,34 @@ impl Command<Meta> for Get {
             _ => Err(malformed("a status that a get cannot have")),
         }
     }
-}
 
-impl Get {
+    /// Writes every flag that is asked for.
+    #[inline(never)]
+    fn encode_all(&self, peer: &Peer, serial: u64, out: &mut Encoder<'_>) -> Expect {
+        let compares_there = self.compares_there(peer);
+        let start = out.buffer().len();
+        let mut line = flags::begin(b"mg ", &self.key, None, peer, serial, out);
+        line.time(b'R', self.recache);
+        line.time(b'T', self.touch);
+        line.time(b'N', self.vivify);
+        line.number(b'C', self.unless_cas.filter(|_| compares_there));
+        line.number(b'E', self.override_cas);
+        line.flag(b'q', self.asked.has(Asked::QUIET));
+        line.flag(b'u', self.asked.has(Asked::NO_BUMP));
+        line.hints(&self.hints);
+        line.flag(b's', self.asked.has(Asked::SIZE));
+        line.flag(b'f', self.asked.has(Asked::CLIENT_FLAGS));
+        line.flag(b'c', self.asked.has(Asked::CAS) || (self.unless_cas.is_some() && !compares_there));
+        line.flag(b'h', self.asked.has(Asked::HIT_BEFORE));
+        line.flag(b'l', self.asked.has(Asked::LAST_ACCESS));
+        line.flag(b'v', self.asked.has(Asked::VALUE));
+        line.flag(b't', self.asked.has(Asked::TTL));
+        // Before 1.6.18 the server refuses a line without any flag; the size costs it nothing.
+        line.flag(b's', !peer.has(Feature::OpaqueOnMiss) && line.is_bare(start + 3 + self.key.wire_len()));
+        line.end();
+        Expect::meta(self.statuses(peer), self.asked.has(Asked::QUIET), peer)
+    }
+
     #[inline]
     fn read(&self, line: Line) -> Result<<Get as Command<Meta>>::Output, Malformed> {
         let mut got = Got::default();
@@ -299,10 +338,10 @@ impl Get {
             }
         }
         got.unchanged = self.unless_cas.is_some_and(|cas| line.status == Status::Hd || got.cas == Some(cas));
-        if !self.cas {
+        if !self.asked.has(Asked::CAS) {
             got.cas = None;
         }
-        if !self.size {
+        if !self.asked.has(Asked::SIZE) {
             got.size = None;
         }
         if line.status == Status::Va && !got.unchanged {
@@ -325,7 +364,7 @@ impl Verb for Get {
                 "a get sets a CAS id only on an item that it creates: add vivify",
             ),
             (
-                self.unless_cas.is_some() && !self.value,
+                self.unless_cas.is_some() && !self.asked.has(Asked::VALUE),
                 "a get that is conditional on a CAS id leaves out the value, and this one does not ask for it",
             ),
             (self.unless_cas == Some(0), CAS_ZERO),
@@ -402,6 +441,21 @@ fn read_bit(token: &[u8]) -> Result<bool, Malformed> {
         b"0" => Ok(false),
         b"1" => Ok(true),
         _ => Err(malformed("a yes or no that is neither 0 nor 1")),
+    }
+}
+
+/// Where the value begins in a reply that has an opaque and no other flag, which is most of them: `VA <size> O<opaque>`.
+/// `None` for all others, right or wrong: they are read by [`Get::decode_any`], which would read this one to the same
+/// result, at twice the instructions.
+#[inline]
+fn usual_value(bytes: &[u8]) -> Option<usize> {
+    let (size, rest) = number::read_ahead(bytes.strip_prefix(b"VA ")?)?;
+    match rest {
+        [b' ', b'O', a, b, c, d, b'\r', b'\n', value @ ..] if value.len() as u64 == size => {
+            // A word that ends early is one more flag, and not for here.
+            (![a, b, c, d].contains(&&b' ')).then_some(bytes.len() - value.len())
+        }
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{read as without_shortcut, *};
 use crate::testing::*;
 use crate::{Arithmetic, AskVersion, Debug, Delete, FlushAll, Get, MultiGet, Noop, Set, Stats, Verb};
 
@@ -11,7 +11,7 @@ type Seen = Vec<String>;
 /// asked about, and asked about again when as many bytes are there as were said to be needed.
 ///
 /// Asking too early must do no harm either, so it is done after every piece; it must then say that more is needed.
-fn read(asks: &[Expect], input: &[u8], cuts: impl Iterator<Item = usize>, limits: &Limits) -> Seen {
+fn frames(asks: &[Expect], input: &[u8], cuts: impl Iterator<Item = usize>, limits: &Limits) -> Seen {
     let meta = Meta::new();
     let (mut state, mut from, mut head, mut want, mut seen) = (State::default(), 0, 0, 0, Seen::new());
     for cut in cuts.chain([input.len()]) {
@@ -68,11 +68,11 @@ fn read(asks: &[Expect], input: &[u8], cuts: impl Iterator<Item = usize>, limits
 fn check(asks: &[Expect], input: impl AsRef<[u8]>, want: &[&str]) {
     let (input, limits) = (input.as_ref(), Limits::default());
     let shown = String::from_utf8_lossy(input).into_owned();
-    assert_eq!(read(asks, input, [].into_iter(), &limits), want, "whole: {shown:?}");
+    assert_eq!(frames(asks, input, [].into_iter(), &limits), want, "whole: {shown:?}");
     for cut in 1..input.len() {
-        assert_eq!(read(asks, input, [cut].into_iter(), &limits), want, "cut at {cut}: {shown:?}");
+        assert_eq!(frames(asks, input, [cut].into_iter(), &limits), want, "cut at {cut}: {shown:?}");
     }
-    assert_eq!(read(asks, input, 1..input.len(), &limits), want, "byte by byte: {shown:?}");
+    assert_eq!(frames(asks, input, 1..input.len(), &limits), want, "byte by byte: {shown:?}");
 }
 
 fn ask(command: impl Verb) -> Expect {
@@ -234,7 +234,7 @@ fn an_endless_line_is_not_waited_for() {
     let longer = format!("EN OAAAA {}\r\n", "x".repeat(22));
     let endless = "x".repeat(33);
     for cuts in [vec![], (1..40).collect(), vec![31], vec![32], vec![33]] {
-        let read = |input: &str| read(&[get()], input.as_bytes(), cuts.clone().into_iter(), &limits);
+        let read = |input: &str| frames(&[get()], input.as_bytes(), cuts.clone().into_iter(), &limits);
         assert_eq!(read(&fits), [format!("0: {}", fits.trim_end())]);
         assert_eq!(read(&longer), too_long);
         assert_eq!(read(&endless), too_long);
@@ -394,7 +394,7 @@ fn statistics_are_one_reply_of_many_lines() {
     }
     let limits = Limits { value_len_max: 24, ..Limits::default() };
     for cuts in [vec![], (1..40).collect::<Vec<_>>()] {
-        let seen = read(&[ask(Stats::new())], &b"STAT a b\r\n".repeat(4), cuts.into_iter(), &limits);
+        let seen = frames(&[ask(Stats::new())], &b"STAT a b\r\n".repeat(4), cuts.into_iter(), &limits);
         assert_eq!(seen, ["the server announced 30 bytes, more than the limit"]);
     }
 }
@@ -449,8 +449,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn any_asks() -> impl Strategy<Value = Vec<Expect>> {
-    let all = vec![
+fn all_asks() -> Vec<Expect> {
+    vec![
         get(),
         quiet_get(),
         set(),
@@ -463,8 +463,11 @@ fn any_asks() -> impl Strategy<Value = Vec<Expect>> {
         ask(Debug::new(key("k"))),
         Expect(Shape::Opening),
         expect(&peer(10), &Get::new(key("k")), 0),
-    ];
-    proptest::collection::vec(proptest::sample::select(all), 0..5)
+    ]
+}
+
+fn any_asks() -> impl Strategy<Value = Vec<Expect>> {
+    proptest::collection::vec(proptest::sample::select(all_asks()), 0..5)
 }
 
 /// Gives every command the same bytes as its reply, in all the forms in which a reply can come.
@@ -502,9 +505,24 @@ proptest! {
         let input = pieces.concat();
         let limits = Limits { line_len_max: 40, value_len_max: 60, ..Limits::default() };
         cuts.sort_unstable();
-        let whole = read(&asks, &input, [].into_iter(), &limits);
-        prop_assert_eq!(&read(&asks, &input, cuts.into_iter(), &limits), &whole);
-        prop_assert_eq!(&read(&asks, &input, 1..input.len(), &limits), &whole);
+        let whole = frames(&asks, &input, [].into_iter(), &limits);
+        prop_assert_eq!(&frames(&asks, &input, cuts.into_iter(), &limits), &whole);
+        prop_assert_eq!(&frames(&asks, &input, 1..input.len(), &limits), &whole);
+    }
+
+    #[test]
+    fn the_shortcut_says_what_the_long_way_says(
+        which in 0_usize..12,
+        (status, size, flags) in ("(VA|HD|EN|NS)", "( [0-9]{1,2})?", "( OAAAA| OAAAB| c5|  OAAAA)?"),
+        value in "[a-c\\r\\n]{0,12}",
+        crlf in "(\r\n)?",
+    ) {
+        let input = format!("{status}{size}{flags}\r\n{value}{crlf}").into_bytes();
+        let limits = Limits { line_len_max: 16, value_len_max: 10, ..Limits::default() };
+        let expect = &all_asks()[which];
+        let ask = Ask { expect, serial: 0 };
+        let long = without_shortcut(&mut State::default(), ask, &input, &limits);
+        prop_assert_eq!(Meta::new().frame(&mut State::default(), Some(ask), &input, &limits), long);
     }
 
     #[test]

@@ -78,6 +78,23 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn the_shortcut_reads_what_the_long_way_reads(
+        size in "[0-9]{1,2}",
+        flags in "( OAAAA| OA AA| OAA\r\n| O| c5| W|  OAAAA)?",
+        value in "[a-c\\r\\n]{0,12}",
+    ) {
+        let frame = || memlink_core::Frame::copy_from(format!("VA {size}{flags}\r\n{value}").as_bytes());
+        let get = Get::new(key("k"));
+        let (short, long) = (get.decode(Reply::One(frame())), get.decode_any(Reply::One(frame())));
+        prop_assert_eq!(short.is_ok(), long.is_ok());
+        if let (Ok(short), Ok(long)) = (short, long) {
+            prop_assert_eq!(short, long);
+        }
+    }
+}
+
 #[test]
 fn all_flags_stand_in_the_order_of_the_table() {
     let letters: Vec<char> = ALL.split_ascii_whitespace().skip(2).map(|word| word.chars().next().unwrap()).collect();
