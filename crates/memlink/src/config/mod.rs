@@ -1,0 +1,58 @@
+//! Every option, from code or from a URL, documented once.
+
+mod server;
+mod settings;
+mod url;
+
+pub use server::Server;
+pub use settings::Settings;
+pub(crate) use url::parse_url;
+
+use memlink_ring::RingError;
+
+use crate::transport::AddressError;
+
+/// What is wrong with a configuration. Found before anything is dialled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// An address cannot be read.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// There is no server.
+    #[error("no server is configured; name at least one, as in memcache://cache-1:11211")]
+    NoServer,
+    /// Two servers have the same name.
+    #[error("the server {0:?} is configured twice")]
+    DuplicateServer(String),
+    /// The servers cannot be routed to.
+    #[error("the servers cannot be routed to: {0}")]
+    Ring(#[from] RingError),
+    /// The text does not begin with a scheme that memlink knows.
+    #[error("the URL scheme {0:?} is unknown; memcache://, memcaches:// (TLS) and memcache+unix:// are known")]
+    Scheme(String),
+    /// What the scheme stands for is not built in.
+    #[error("{0} is not supported by this build of memlink")]
+    Unavailable(&'static str),
+    /// A URL has something where nothing belongs.
+    #[error("the URL cannot be read: {0}")]
+    Url(String),
+    /// An option is not known.
+    #[error("the option {name:?} is unknown; known are {known}")]
+    UnknownOption {
+        /// As it was written.
+        name: String,
+        /// All that are known.
+        known: String,
+    },
+    /// The value of an option cannot be used.
+    #[error("the option {name} cannot be {value:?}: {why}")]
+    BadOption {
+        /// The option.
+        name: &'static str,
+        /// As it was written.
+        value: String,
+        /// What would be right.
+        why: &'static str,
+    },
+}

@@ -1,0 +1,124 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use memlink_core::Limits;
+
+use crate::event::{Event, Observer};
+use crate::link::{Connector, Dialer, LinkOptions};
+use crate::transport::TcpOptions;
+
+/// How commands are sent and connections kept, whatever the protocol. Every option has a default that is right for most; the
+/// bounds of a connection are in [`Limits`].
+#[derive(Clone)]
+pub struct Settings {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) wait_when_full: bool,
+    pub(crate) connections: usize,
+    pub(crate) dial_timeout: Duration,
+    pub(crate) backoff_base: Duration,
+    pub(crate) backoff_cap: Duration,
+    pub(crate) limits: Limits,
+    dialer: Dialer,
+    observer: Option<Observer>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            timeout: Some(Duration::from_secs(1)),
+            wait_when_full: true,
+            connections: 1,
+            dial_timeout: Duration::from_secs(1),
+            backoff_base: Duration::from_millis(50),
+            backoff_cap: Duration::from_secs(3),
+            limits: Limits::default(),
+            dialer: Dialer::System(TcpOptions::default()),
+            observer: None,
+        }
+    }
+}
+
+impl Settings {
+    /// How long a request may take in all: waiting for room, for a dial, writing and reading. `None` waits for ever (then only
+    /// silence ends a wait, see [`Limits::stall_timeout`]). Default 1 s: a hundred times what a slow cache needs, and short
+    /// enough that a page can still be served without it. Each request can set its own.
+    #[must_use]
+    pub fn timeout(self, timeout: impl Into<Option<Duration>>) -> Settings {
+        Settings { timeout: timeout.into(), ..self }
+    }
+
+    /// Whether a request waits for room while its server's queue is full, up to its deadline (default), or fails at once.
+    #[must_use]
+    pub fn wait_when_full(self, wait: bool) -> Settings {
+        Settings { wait_when_full: wait, ..self }
+    }
+
+    /// Connections to each server. Default 1, which all callers share: more gain when replies are large or when one core is not
+    /// enough. 0 counts as 1.
+    #[must_use]
+    pub fn connections_per_server(self, connections: usize) -> Settings {
+        Settings { connections: connections.max(1), ..self }
+    }
+
+    /// How long a dial may take, name look-up included. Default 1 s.
+    #[must_use]
+    pub fn dial_timeout(self, timeout: Duration) -> Settings {
+        Settings { dial_timeout: timeout, ..self }
+    }
+
+    /// The pause before a dial is uniform between 0 and a ceiling that begins with `base` and doubles with every failure up to
+    /// `cap`. Default 50 ms and 3 s. A server is dialled for ever.
+    #[must_use]
+    pub fn backoff(self, base: Duration, cap: Duration) -> Settings {
+        Settings { backoff_base: base, backoff_cap: cap.max(base), ..self }
+    }
+
+    /// The bounds of each connection.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Settings {
+        Settings { limits, ..self }
+    }
+
+    /// How TCP sockets are set up.
+    #[must_use]
+    pub fn tcp(self, options: TcpOptions) -> Settings {
+        Settings { dialer: Dialer::System(options), ..self }
+    }
+
+    /// Opens streams in a way of your own instead of by the system's sockets.
+    #[must_use]
+    pub fn connector(self, connector: impl Connector) -> Settings {
+        Settings { dialer: Dialer::User(Arc::new(connector)), ..self }
+    }
+
+    /// Is told of every [`Event`], by the task that serves the link: return soon, never block.
+    #[must_use]
+    pub fn on_event(self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Settings {
+        Settings { observer: Some(Arc::new(observer)), ..self }
+    }
+
+    pub(crate) fn link_options(&self) -> LinkOptions {
+        LinkOptions {
+            limits: Arc::new(self.limits.clone()),
+            dialer: self.dialer.clone(),
+            dial_timeout: self.dial_timeout,
+            backoff_base: self.backoff_base,
+            backoff_cap: self.backoff_cap,
+            observer: self.observer.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("timeout", &self.timeout)
+            .field("wait_when_full", &self.wait_when_full)
+            .field("connections_per_server", &self.connections)
+            .field("dial_timeout", &self.dial_timeout)
+            .field("backoff", &(self.backoff_base, self.backoff_cap))
+            .field("limits", &self.limits)
+            .field("dialer", &self.dialer)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+use std::time::Duration;
+
+use memlink_meta::{Credentials, Version};
+
+use super::{ConfigError, Server, Settings};
+use crate::transport::Address;
+
+/// What a URL says.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) servers: Vec<Server>,
+    pub(crate) settings: Settings,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) opaque: bool,
+    pub(crate) version: Option<Version>,
+}
+
+/// Every option that a URL may have, once: its name, what it takes, and what it does.
+const OPTIONS: &[(&str, Set)] = &[
+    ("timeout_ms", |parsed, value| {
+        let millis = number("timeout_ms", value, 0)?;
+        parsed.set(|settings| settings.timeout((millis > 0).then(|| Duration::from_millis(millis))))
+    }),
+    ("when_full", |parsed, value| {
+        let wait = choice("when_full", value, &[("wait", true), ("fail", false)], "it is wait or fail")?;
+        parsed.set(|settings| settings.wait_when_full(wait))
+    }),
+    ("connections", |parsed, value| {
+        let connections = number("connections", value, 1)?;
+        if connections > 1_024 {
+            return Err(bad("connections", value, "at most 1024 connections to a server are of any use"));
+        }
+        parsed.set(|settings| settings.connections_per_server(connections as usize))
+    }),
+    ("dial_timeout_ms", |parsed, value| {
+        let millis = number("dial_timeout_ms", value, 1)?;
+        parsed.set(|settings| settings.dial_timeout(Duration::from_millis(millis)))
+    }),
+    ("backoff_max_ms", |parsed, value| {
+        let cap = Duration::from_millis(number("backoff_max_ms", value, 1)?);
+        parsed.set(|settings| {
+            let base = settings.backoff_base.min(cap);
+            settings.backoff(base, cap)
+        })
+    }),
+    ("stall_timeout_ms", |parsed, value| {
+        parsed.settings.limits.stall_timeout = Duration::from_millis(number("stall_timeout_ms", value, 1)?);
+        Ok(())
+    }),
+    ("value_bytes_max", |parsed, value| {
+        let len = number("value_bytes_max", value, 1)?;
+        if len > 1 << 30 {
+            return Err(bad("value_bytes_max", value, "memcached stores at most 1073741824 bytes"));
+        }
+        parsed.settings.limits.value_len_max = len as usize;
+        Ok(())
+    }),
+    ("weight", |parsed, value| {
+        let why = "it names one server and its weight, as in weight=cache-1:11211*2";
+        let (name, weight) = value.rsplit_once('*').ok_or_else(|| bad("weight", value, why))?;
+        let name = Address::parse(name, Address::DEFAULT_PORT)?.to_string();
+        let weight = weight.parse().map_err(|_| bad("weight", value, why))?;
+        match parsed.servers.iter_mut().find(|server| server.name == name) {
+            Some(server) => server.weight = weight,
+            None => return Err(bad("weight", value, "the URL has no such server")),
+        }
+        Ok(())
+    }),
+    ("opaque", |parsed, value| {
+        parsed.opaque = choice("opaque", value, &[("on", true), ("off", false)], "it is on or off")?;
+        Ok(())
+    }),
+    ("version", |parsed, value| {
+        let why = "it is a version of memcached, as in 1.6.18";
+        parsed.version = Some(Version::parse(value).ok_or_else(|| bad("version", value, why))?);
+        Ok(())
+    }),
+];
+
+/// Applies the value of an option.
+type Set = fn(&mut Parsed, &str) -> Result<(), ConfigError>;
+
+/// Options that may stand several times.
+const REPEATABLE: &[&str] = &["weight"];
+
+/// Reads `memcache://[user:password@]host[:port][,host[:port]...][?option=value[&...]]`, or
+/// `memcache+unix:///path[?...]`.
+pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err(ConfigError::Url("it does not begin with a scheme such as memcache://".to_owned()));
+    };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut parsed =
+        Parsed { servers: Vec::new(), settings: Settings::default(), credentials: None, opaque: true, version: None };
+    match scheme.to_ascii_lowercase().as_str() {
+        "memcache" => parse_authority(place, &mut parsed)?,
+        "memcache+unix" => parse_path(place, &mut parsed)?,
+        "memcaches" => return Err(ConfigError::Unavailable("TLS (memcaches://)")),
+        other => return Err(ConfigError::Scheme(other.to_owned())),
+    }
+    parse_query(query, &mut parsed)?;
+    Ok(parsed)
+}
+
+fn parse_authority(authority: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    let hosts = match authority.rsplit_once('@') {
+        None => authority,
+        Some((user_info, hosts)) => {
+            let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+            let credentials = Credentials::new(&decode(user)?, &decode(password)?);
+            // What is wrong is said without the words themselves: they are secret.
+            parsed.credentials = Some(credentials.map_err(|invalid| ConfigError::Url(invalid.to_string()))?);
+            hosts
+        }
+    };
+    if hosts.is_empty() {
+        return Err(ConfigError::NoServer);
+    }
+    for host in hosts.split(',') {
+        parsed.servers.push(Server::tcp(host)?);
+    }
+    Ok(())
+}
+
+fn parse_path(path: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
+    if !path.starts_with('/') || path.len() < 2 {
+        return Err(ConfigError::Url("a Unix socket is written memcache+unix:///absolute/path".to_owned()));
+    }
+    parsed.servers.push(Server::unix(decode(path)?));
+    Ok(())
+}
+
+fn parse_query(query: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
+    let mut seen: Vec<&str> = Vec::new();
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let Some((name, set)) = OPTIONS.iter().find(|(known, _)| *known == name) else {
+            let known: Vec<_> = OPTIONS.iter().map(|(known, _)| *known).collect();
+            return Err(ConfigError::UnknownOption { name: name.to_owned(), known: known.join(", ") });
+        };
+        if seen.contains(name) && !REPEATABLE.contains(name) {
+            return Err(bad(name, value, "it stands there twice"));
+        }
+        seen.push(name);
+        set(parsed, &decode(value)?)?;
+    }
+    Ok(())
+}
+
+/// Turns `%41` into `A`.
+fn decode(text: &str) -> Result<String, ConfigError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte != b'%' {
+            bytes.push(*byte);
+            continue;
+        }
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let value = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match value.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(value) => bytes.push(value),
+            None => return Err(ConfigError::Url("after % two hexadecimal digits are expected".to_owned())),
+        }
+        rest = after.get(2..).unwrap_or_default();
+    }
+    String::from_utf8(bytes).map_err(|_| ConfigError::Url("it is not UTF-8 once decoded".to_owned()))
+}
+
+fn bad(name: &'static str, value: &str, why: &'static str) -> ConfigError {
+    ConfigError::BadOption { name, value: value.to_owned(), why }
+}
+
+fn number(name: &'static str, value: &str, least: u64) -> Result<u64, ConfigError> {
+    match value.parse::<u64>() {
+        Ok(number) if number >= least && number <= u64::from(u32::MAX) => Ok(number),
+        _ if least > 0 => Err(bad(name, value, "a whole number from 1 is expected")),
+        _ => Err(bad(name, value, "a whole number is expected; 0 for none")),
+    }
+}
+
+fn choice<T: Copy>(
+    name: &'static str,
+    value: &str,
+    choices: &[(&str, T)],
+    why: &'static str,
+) -> Result<T, ConfigError> {
+    let found = choices.iter().find(|(choice, _)| *choice == value);
+    found.map(|(_, meaning)| *meaning).ok_or_else(|| bad(name, value, why))
+}
+
+impl Parsed {
+    fn set(&mut self, change: impl FnOnce(Settings) -> Settings) -> Result<(), ConfigError> {
+        self.settings = change(std::mem::take(&mut self.settings));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(url: &str) -> Vec<String> {
+        parse_url(url).unwrap().servers.into_iter().map(|server| server.name).collect()
+    }
+
+    #[test]
+    fn servers_are_read_in_every_spelling() {
+        assert_eq!(names("memcache://cache-1"), ["cache-1:11211"]);
+        assert_eq!(names("memcache://A,b:1/"), ["a:11211", "b:1"]);
+        assert_eq!(names("MEMCACHE://[::1]:5,10.0.0.1?timeout_ms=5"), ["[::1]:5", "10.0.0.1:11211"]);
+        assert_eq!(names("memcache+unix:///run/my%20cache.sock"), ["/run/my cache.sock"]);
+    }
+
+    #[test]
+    fn options_do_what_they_say() {
+        let parsed = parse_url(
+            "memcache://us%40er:pass%3Aword@a,b:2?timeout_ms=250&when_full=fail&connections=4&dial_timeout_ms=7\
+             &backoff_max_ms=9&stall_timeout_ms=11&value_bytes_max=13&weight=a*3&weight=b:2*0&opaque=off&version=1.6.18",
+        )
+        .unwrap();
+        let settings = &parsed.settings;
+        assert_eq!(settings.timeout, Some(Duration::from_millis(250)));
+        assert!(!settings.wait_when_full && !parsed.opaque);
+        assert_eq!((settings.connections, settings.dial_timeout), (4, Duration::from_millis(7)));
+        assert_eq!((settings.backoff_base, settings.backoff_cap), (Duration::from_millis(9), Duration::from_millis(9)));
+        assert_eq!((settings.limits.stall_timeout, settings.limits.value_len_max), (Duration::from_millis(11), 13));
+        assert_eq!(parsed.servers.iter().map(|server| server.weight).collect::<Vec<_>>(), [3, 0]);
+        assert!(parsed.credentials.is_some());
+        assert_eq!(parsed.version, Version::parse("1.6.18"));
+        assert_eq!(parse_url("memcache://a?timeout_ms=0").unwrap().settings.timeout, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (url, part) in [
+            ("cache-1:11211", "scheme"),
+            ("redis://a", "redis"),
+            ("memcaches://a", "TLS"),
+            ("memcache://", "no server"),
+            ("memcache://?timeout_ms=5", "no server"),
+            ("memcache://a,,b", "host"),
+            ("memcache://:1", "host"),
+            ("memcache://a:0", "port"),
+            ("memcache://a:70000", "port"),
+            ("memcache://a?tiemout_ms=5", "timeout_ms"),
+            ("memcache://a?timeout_ms=x", "timeout_ms"),
+            ("memcache://a?timeout_ms=-1", "timeout_ms"),
+            ("memcache://a?timeout_ms=1&timeout_ms=2", "twice"),
+            ("memcache://a?connections=0", "connections"),
+            ("memcache://a?when_full=maybe", "wait or fail"),
+            ("memcache://a?weight=b*2", "no such server"),
+            ("memcache://a?weight=a", "weight"),
+            ("memcache://a?version=x", "version"),
+            ("memcache://a?opaque=%4", "hexadecimal"),
+            ("memcache://u%20:secret@a", "user"),
+            ("memcache+unix://relative", "absolute"),
+        ] {
+            let error = parse_url(url).map(|_| ()).expect_err(url).to_string();
+            assert!(error.contains(part), "{url}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

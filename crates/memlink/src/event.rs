@@ -1,0 +1,83 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use memlink_core::Broken;
+
+/// Something that happened to the way to a server. Observers get it as it happens
+/// ([`Builder::on_event`](crate::Builder::on_event)); commands are not events, they are counted
+/// ([`Client::stats`](crate::Client::stats)).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A dial begins.
+    Dialling {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
+    /// The opening exchange ended well: commands are sent from now on.
+    Opened {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// From the begin of the dial.
+        took: Duration,
+    },
+    /// A dial or an opening exchange failed: the server counts as down, its commands are refused at once.
+    DialFailed {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// What went wrong, for an operator.
+        error: Arc<str>,
+        /// Failures in a row, this one included.
+        failures: u32,
+        /// When the next dial begins.
+        retry_in: Duration,
+    },
+    /// A connection was lost or closed.
+    Closed {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// Why.
+        reason: Broken,
+        /// Commands that were on the wire or queued for it; each has ended with an error.
+        in_flight: usize,
+        /// When the next dial begins; `None` when it was closed on purpose.
+        retry_in: Option<Duration>,
+    },
+}
+
+impl Event {
+    /// The configured name of the server it is about.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        match self {
+            Event::Dialling { server }
+            | Event::Opened { server, .. }
+            | Event::DialFailed { server, .. }
+            | Event::Closed { server, .. } => server,
+        }
+    }
+}
+
+/// One line for an operator.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Dialling { server } => write!(f, "{server}: dialling"),
+            Event::Opened { server, took } => write!(f, "{server}: open after {took:?}"),
+            Event::DialFailed { server, error, failures, retry_in } => {
+                write!(f, "{server}: down ({error}), failure {failures}, next dial in {retry_in:?}")
+            }
+            Event::Closed { server, reason, in_flight, retry_in } => {
+                write!(f, "{server}: connection lost ({reason}) with {in_flight} commands in flight")?;
+                match retry_in {
+                    Some(wait) => write!(f, ", next dial in {wait:?}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// Who is told of events. Called by the task that serves the link: it must return soon and must not block.
+pub(crate) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;

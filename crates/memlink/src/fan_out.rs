@@ -1,0 +1,43 @@
+//! Many commands: split by server, sent together, answered in the caller's order with one outcome for each.
+//!
+//! ```text
+//!   keys  a b c d e   --route-->   server 1: a c e   --lines, all in flight at once-->   answers
+//!                                  server 2: b d                                            |
+//!   outcomes  a b c d e   <-----------------------in the caller's order--------------------'
+//! ```
+//!
+//! A server that is down, a bad key, or a value that is too large spoils its own outcomes and no others.
+
+mod batch;
+mod get_many;
+mod many;
+
+pub use batch::{Batch, BatchOutcome};
+pub use get_many::GetMany;
+pub use many::{DeleteMany, Many, SetMany};
+
+use std::future::Future;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+/// Commands of one bulk request that are on their way to one server at the same time: enough to fill a connection, few enough that
+/// others on it are not held up and that a bulk of millions costs no more memory than its results.
+const WINDOW: usize = 512;
+
+/// Runs `start` for each of the groups' members, each group on its own and at most [`WINDOW`] of each at a time, and puts the
+/// outcomes where they belong.
+async fn run<T, F: Future<Output = (usize, T)>>(
+    groups: impl IntoIterator<Item = impl Iterator<Item = F>>,
+    len: usize,
+) -> Vec<Option<T>> {
+    let mut outcomes: Vec<Option<T>> = std::iter::repeat_with(|| None).take(len).collect();
+    let groups = groups.into_iter().map(|group| stream::iter(group).buffer_unordered(WINDOW));
+    let mut finished = stream::select_all(groups.map(Box::pin));
+    while let Some((place, outcome)) = finished.next().await {
+        if let Some(slot) = outcomes.get_mut(place) {
+            *slot = Some(outcome);
+        }
+    }
+    outcomes
+}

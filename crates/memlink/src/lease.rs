@@ -1,0 +1,47 @@
+//! Wins that nobody asked for go back to the server.
+
+use memlink_meta::{Delete, Get, Key, Verb};
+use tokio::runtime::Handle;
+
+use crate::Client;
+use crate::client::unix_now;
+
+/// Gives back the win that a plain get took by accident.
+///
+/// A plain get of a stale item is told that it won the right to refresh it, and all others are told to wait for it. A caller that
+/// does not know of leases would never do it, and the item would stay stale until it expires. So the item is marked stale once
+/// more, which clears the election; the CAS id sees to it that a value stored meanwhile is left alone.
+///
+/// Runs beside the request, which has its value already. When it fails the win is lost until the item expires; both ends are
+/// counted ([`ClientStats`](crate::ClientStats)).
+pub(crate) fn give_back(client: &Client, key: &Key) {
+    client.counters().wins_taken_by_accident();
+    let (client, key) = (client.clone(), key.clone());
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(async move {
+            if mark_again(&client, key).await.is_some() {
+                client.counters().wins_given_back();
+            }
+        });
+    }
+}
+
+/// `None` when it was not possible, or when there was nothing to give back any more.
+async fn mark_again(client: &Client, key: Key) -> Option<()> {
+    let cluster = client.cluster();
+    let server = cluster.route(key.as_bytes());
+    let look = Get::without_value(key.clone()).with_cas().no_bump();
+    let got = cluster.send_to(server, look, cluster.timing()).await.ok()?.ok()??;
+    if !got.stale || !(got.won || got.already_won) {
+        return None;
+    }
+    let mut mark = Delete::new(key).mark_stale().compare_cas(got.cas?);
+    mark.prepare(unix_now()).ok()?;
+    cluster
+        .send_to(server, mark, cluster.timing())
+        .await
+        .ok()?
+        .ok()?
+        .eq(&memlink_meta::DeleteOutcome::Deleted)
+        .then_some(())
+}

@@ -1,0 +1,352 @@
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use memlink_core::{Broken, Cause, Limits, Phase, Tick, Transmit};
+use tokio::time::{Sleep, sleep_until};
+
+use super::handle::{Guarded, Shared, wake_all};
+use super::wire::Wire;
+use super::{Backoff, LinkProtocol, LinkState};
+use crate::event::Event;
+use crate::transport::Transport;
+
+/// The one task that serves a link. It outlives its connections: while there is none it times those who wait and dials.
+///
+/// ```text
+///            wanted                 open                       lost
+///   Idle -----------> Dialling -----------> Connected ------------------.
+///                        ^  '--failed--> Resting <---------------------'
+///                        '----- backoff over ---'
+/// ```
+pub(super) struct Driver<P: LinkProtocol> {
+    shared: Arc<Shared<P>>,
+    way: Way<P>,
+    backoff: Backoff,
+    /// Made when it is first needed.
+    timer: Option<Pin<Box<Sleep>>>,
+    armed: Tick,
+    dial_began: Tick,
+    woken: Vec<Waker>,
+    ended: bool,
+}
+
+type Dial = Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>>;
+
+enum Way<P: LinkProtocol> {
+    Idle,
+    Dialling { dial: Dial, ends: Tick },
+    Resting { until: Tick },
+    Connected(Box<Wire<P>>),
+}
+
+/// What a turn ends with.
+enum Turn {
+    /// Something changed: look again.
+    Again,
+    /// Nothing to do before a wake-up or this time.
+    Until(Tick),
+    /// The link has ended.
+    End,
+}
+
+impl<P: LinkProtocol> Future for Driver<P> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            let now = this.shared.now();
+            let turn = match &this.way {
+                Way::Idle | Way::Resting { .. } => this.drive_rest(cx, now),
+                Way::Dialling { .. } => this.drive_dial(cx, now),
+                Way::Connected(_) => this.drive_wire(cx, now),
+            };
+            wake_all(&mut this.woken);
+            match turn {
+                Turn::Again => {}
+                Turn::Until(wanted) if !this.arm(cx, now, wanted) => return Poll::Pending,
+                Turn::Until(_) => {}
+                Turn::End => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl<P: LinkProtocol> Driver<P> {
+    pub(super) fn new(shared: Arc<Shared<P>>) -> Driver<P> {
+        let backoff = Backoff::new(shared.options.backoff_base, shared.options.backoff_cap);
+        Driver {
+            shared,
+            way: Way::Idle,
+            backoff,
+            timer: None,
+            armed: Tick::NEVER,
+            dial_began: Tick::ZERO,
+            woken: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// No connection: waits for somebody to want one, or for the time of the next dial.
+    fn drive_rest(&mut self, cx: &mut Context<'_>, now: Tick) -> Turn {
+        let look = match self.look(cx, now) {
+            Ok(look) => look,
+            Err(turn) => return turn,
+        };
+        let until = match self.way {
+            Way::Idle if !look.wanted => return Turn::Until(look.timeout),
+            Way::Resting { until } if now < until => return Turn::Until(look.timeout.min(until)),
+            _ => now,
+        };
+        self.begin_dial(until);
+        Turn::Again
+    }
+
+    fn begin_dial(&mut self, now: Tick) {
+        let dial = self.shared.options.dialer.dial(&self.shared.address);
+        self.dial_began = now;
+        self.way = Way::Dialling { dial, ends: now.after(self.shared.options.dial_timeout) };
+        {
+            let mut guarded = self.shared.lock();
+            // While the server is known to be down commands go on being refused; a dial alone promises nothing.
+            if *guarded.connection.phase() == Phase::Idle {
+                guarded.connection.dialling();
+            }
+        }
+        if self.shared.state.borrow().eq(&LinkState::Idle) {
+            self.shared.state.send_replace(LinkState::Dialling);
+        }
+        let server = &self.shared.name;
+        self.shared.observe(|| Event::Dialling { server: server.clone() });
+    }
+
+    fn drive_dial(&mut self, cx: &mut Context<'_>, now: Tick) -> Turn {
+        let look = match self.look(cx, now) {
+            Ok(look) => look,
+            Err(turn) => return turn,
+        };
+        let Way::Dialling { dial, ends } = &mut self.way else { return Turn::Again };
+        match dial.as_mut().poll(cx) {
+            Poll::Ready(Ok(transport)) => self.begin_connection(transport, now),
+            Poll::Ready(Err(error)) => self.dial_failed(&error.to_string(), now),
+            Poll::Pending if now >= *ends => self.dial_failed("the dial timed out", now),
+            Poll::Pending => return Turn::Until(look.timeout.min(*ends)),
+        }
+        Turn::Again
+    }
+
+    fn begin_connection(&mut self, transport: Transport, now: Tick) {
+        let inline = transport.inline();
+        let mut wire = Box::new(Wire::new(&self.shared, transport, now));
+        let opened = {
+            let mut guarded = self.shared.lock();
+            let opened = guarded.connection.opened(now, inline.is_some(), &mut wire.incoming, &mut self.woken);
+            guarded.inline = inline;
+            opened
+        };
+        self.way = Way::Connected(wire);
+        if let Err(why) = opened {
+            self.lose(&why, now);
+        }
+    }
+
+    fn dial_failed(&mut self, error: &str, now: Tick) {
+        let wait = self.backoff.next_wait(fastrand::u64(..));
+        self.way = Way::Resting { until: now.after(wait) };
+        let cause = Cause::Down(error.to_owned());
+        self.shared.lock().connection.down(cause, &mut self.woken);
+        self.shared.state.send_replace(LinkState::Down);
+        let failures = self.backoff.failures();
+        let server = &self.shared.name;
+        self.shared.observe(|| Event::DialFailed {
+            server: server.clone(),
+            error: error.into(),
+            failures,
+            retry_in: wait,
+        });
+    }
+
+    fn drive_wire(&mut self, cx: &mut Context<'_>, now: Tick) -> Turn {
+        let Way::Connected(wire) = &mut self.way else { return Turn::Again };
+        let was_open = wire.is_open;
+        let driven = wire.drive(cx, &self.shared, now, now >= self.armed, &mut self.woken);
+        if wire.is_open && !was_open {
+            let took = now.since(self.dial_began);
+            self.shared.state.send_replace(LinkState::Open);
+            let server = &self.shared.name;
+            self.shared.observe(|| Event::Opened { server: server.clone(), took });
+        }
+        if wire.is_proved {
+            self.backoff.reset();
+        }
+        let wanted = match driven {
+            Ok(wanted) => wanted,
+            Err(why) => {
+                self.lose(&why, now);
+                return Turn::Again;
+            }
+        };
+        let (stop, drained) = {
+            let guarded = self.shared.lock();
+            (guarded.stop, guarded.connection.is_drained())
+        };
+        match stop {
+            Some(until) if drained || now >= until => self.end(),
+            Some(until) => Turn::Until(wanted.min(until)),
+            None => Turn::Until(wanted),
+        }
+    }
+
+    /// The connection cannot be used any more: everyone in flight is told, and it is dialled anew after a pause.
+    fn lose(&mut self, why: &Broken, now: Tick) {
+        let Way::Connected(mut wire) = std::mem::replace(&mut self.way, Way::Idle) else { return };
+        let proved = wire.is_proved || (wire.is_open && now.since(wire.opened_at) >= PROVED_AFTER);
+        if proved {
+            self.backoff.reset();
+        }
+        let wait = self.backoff.next_wait(fastrand::u64(..));
+        self.way = Way::Resting { until: now.after(wait) };
+        let mut guarded = self.shared.lock();
+        let in_flight = guarded.connection.stats().in_flight;
+        let remains = guarded.connection.closed(why, &mut wire.transmit, &mut self.woken);
+        let inline = guarded.inline.take();
+        if proved {
+            guarded.connection.dialling();
+        } else {
+            guarded.connection.down(down_cause(why), &mut self.woken);
+        }
+        drop(guarded);
+        let was_open = wire.is_open;
+        drop((remains, inline, wire));
+        self.shared.state.send_replace(if proved { LinkState::Dialling } else { LinkState::Down });
+        let failures = self.backoff.failures();
+        let server = self.shared.name.clone();
+        self.shared.observe(|| match was_open {
+            true => Event::Closed { server, reason: why.clone(), in_flight, retry_in: Some(wait) },
+            false => Event::DialFailed { server, error: why.to_string().into(), failures, retry_in: wait },
+        });
+    }
+
+    /// Looks at what callers have left while there is no connection, and ends waits that are over.
+    fn look(&mut self, cx: &mut Context<'_>, now: Tick) -> Result<Look, Turn> {
+        let mut guarded = self.shared.lock();
+        // Without a connection there is nothing to take; this only says that the driver has looked.
+        let mut none = Transmit::default();
+        guarded.connection.poll_transmit(&mut none, &mut self.woken);
+        register(&mut guarded, cx);
+        if guarded.stop.is_some() {
+            drop(guarded);
+            return Err(self.end());
+        }
+        if now >= guarded.connection.poll_timeout() {
+            // Without a connection the only waits are those of callers, and their end breaks nothing.
+            let _ = guarded.connection.handle_timeout(now, &mut none, &mut self.woken);
+        }
+        let timeout = guarded.connection.poll_timeout();
+        let wanted = std::mem::take(&mut guarded.dial_wanted) || guarded.connection.is_wanted();
+        Ok(Look { wanted, timeout })
+    }
+
+    fn end(&mut self) -> Turn {
+        self.ended = true;
+        let mut none = Transmit::default();
+        let mut wire = match std::mem::replace(&mut self.way, Way::Idle) {
+            Way::Connected(wire) => Some(wire),
+            _ => None,
+        };
+        let transmit = wire.as_mut().map_or(&mut none, |wire| &mut wire.transmit);
+        let mut guarded = self.shared.lock();
+        let in_flight = guarded.connection.stats().in_flight;
+        let remains = guarded.connection.shutdown(&Broken::Shutdown, transmit, &mut self.woken);
+        let inline = guarded.inline.take();
+        self.shared.driver_ended(&guarded);
+        drop(guarded);
+        let was_open = wire.is_some();
+        drop((remains, inline, wire));
+        wake_all(&mut self.woken);
+        let server = self.shared.name.clone();
+        if was_open {
+            self.shared.observe(|| Event::Closed { server, reason: Broken::Shutdown, in_flight, retry_in: None });
+        }
+        self.shared.state.send_replace(LinkState::Closed);
+        Turn::End
+    }
+
+    /// Sees that the task wakes at `wanted` at the latest; `true` when that is now.
+    fn arm(&mut self, cx: &mut Context<'_>, now: Tick, wanted: Tick) -> bool {
+        if wanted <= now {
+            // What is due is found by this mark.
+            self.armed = wanted;
+            return true;
+        }
+        if wanted >= self.armed && now < self.armed {
+            return false;
+        }
+        self.armed = wanted;
+        {
+            let mut guarded = self.shared.lock();
+            guarded.connection.armed(wanted);
+            // A caller with an earlier deadline may have come in between, and thought that it would be seen.
+            if guarded.connection.poll_timeout() < wanted {
+                return true;
+            }
+        }
+        if wanted == Tick::NEVER {
+            return false;
+        }
+        let at = self.shared.instant(wanted);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        timer.as_mut().reset(at);
+        timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+/// The task is gone: with its runtime, or by a panic. Nobody is left waiting, and a later command starts a new one.
+impl<P: LinkProtocol> Drop for Driver<P> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let way = std::mem::replace(&mut self.way, Way::Idle);
+        let mut guarded = self.shared.lock();
+        let remains = guarded.connection.driver_gone(&mut self.woken);
+        let (inline, driver) = (guarded.inline.take(), guarded.driver.take());
+        let stopping = guarded.stop.is_some();
+        self.shared.driver_ended(&guarded);
+        drop(guarded);
+        drop((remains, inline, driver, way));
+        self.shared.state.send_replace(if stopping { LinkState::Closed } else { LinkState::Idle });
+        wake_all(&mut self.woken);
+    }
+}
+
+/// A connection that has been open for so long has shown that the server is there, even if nobody asked it anything.
+const PROVED_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
+
+struct Look {
+    wanted: bool,
+    timeout: Tick,
+}
+
+/// Leaves the driver's waker where callers find it.
+pub(super) fn register<P: LinkProtocol>(guarded: &mut Guarded<P>, cx: &Context<'_>) {
+    // The waker is tokio's own: cloning it runs nobody's code.
+    if guarded.driver.is_none() {
+        guarded.driver = Some(cx.waker().clone());
+    }
+}
+
+fn down_cause(why: &Broken) -> Cause {
+    match why {
+        Broken::Refused(refusal) => Cause::Refused(refusal.clone()),
+        other => Cause::Down(other.to_string()),
+    }
+}
+
+/// Where the limits of a link are found.
+pub(super) fn limits<P: LinkProtocol>(shared: &Shared<P>) -> &Arc<Limits> {
+    &shared.options.limits
+}

@@ -1,0 +1,38 @@
+//! One connection: the machine of `memlink-core` running on a socket.
+//!
+//! ```text
+//!   callers                     Shared (one short lock)              Driver (one task)
+//!   Call::poll --submit-------> Connection  <--take, replies-------- reads, writes, frames
+//!        ^                        |    |                                |  dials, backs off
+//!        '-----wake---------------'    '--wake the driver-------------->'
+//! ```
+//!
+//! No caller ever waits for the socket, so one that is cancelled, late or dead leaves nothing half done on it.
+
+mod backoff;
+mod call;
+mod connect;
+mod driver;
+mod handle;
+mod linger;
+mod wire;
+
+use backoff::Backoff;
+pub(crate) use call::{Call, CallError, Timing};
+pub(crate) use connect::Dialer;
+pub use connect::{ConnectFuture, Connector};
+pub use handle::LinkState;
+pub(crate) use handle::{Link, LinkOptions};
+
+use memlink_core::Protocol;
+
+/// A protocol whose parts may move between threads, as a link needs it. Every [`Protocol`] of plain data is one.
+pub trait LinkProtocol:
+    Protocol<Expect: Send + 'static, State: Send + 'static, Peer: Send + 'static> + Send + Sync + 'static
+{
+}
+
+impl<P> LinkProtocol for P where
+    P: Protocol<Expect: Send + 'static, State: Send + 'static, Peer: Send + 'static> + Send + Sync + 'static
+{
+}

@@ -1,0 +1,243 @@
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use memlink_core::{Broken, Framed, Incoming, Limits, Phase, Tick, Transmit};
+
+use super::LinkProtocol;
+use super::driver::{limits, register};
+use super::handle::{Shared, wake_all};
+use super::linger::Linger;
+use crate::transport::Transport;
+
+/// One connection while it lives: the socket, what was read from it and what is being written to it.
+///
+/// A turn reads first, because replies free room and make callers write; then ends waits that are over; then writes what has
+/// gathered. Reading and writing never wait for each other: a client that only writes deadlocks against a full server.
+pub(super) struct Wire<P: LinkProtocol> {
+    transport: Transport,
+    pub(super) incoming: Incoming<P>,
+    pub(super) transmit: Transmit<P::Expect>,
+    limits: Arc<Limits>,
+    linger: Linger,
+    /// Since when the socket has taken nothing although there was something to write.
+    blocked_since: Option<Tick>,
+    needs_flush: bool,
+    /// When the last byte came; idle memory is let go of some time after.
+    active_at: Tick,
+    is_shrunk: bool,
+    /// Replies are left over from the budget of the last turn.
+    has_unframed: bool,
+    pub(super) opened_at: Tick,
+    /// The opening exchange ended well.
+    pub(super) is_open: bool,
+    /// The server has answered a user's command.
+    pub(super) is_proved: bool,
+}
+
+/// How long a connection is idle before it lets go of its buffers.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
+
+/// Slices of one write: small commands lie in one, a large value adds two.
+const SLICES_MAX: usize = 32;
+
+impl<P: LinkProtocol> Wire<P> {
+    pub(super) fn new(shared: &Shared<P>, transport: Transport, now: Tick) -> Wire<P> {
+        Wire {
+            transport,
+            incoming: Incoming::new(shared.protocol.clone(), limits(shared).clone(), now),
+            transmit: Transmit::default(),
+            limits: limits(shared).clone(),
+            linger: Linger::default(),
+            blocked_since: None,
+            needs_flush: false,
+            active_at: now,
+            is_shrunk: false,
+            has_unframed: false,
+            opened_at: now,
+            is_open: false,
+            is_proved: false,
+        }
+    }
+
+    /// One turn. Gives the time at which the next one is due without a wake-up.
+    pub(super) fn drive(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<P>,
+        now: Tick,
+        is_due: bool,
+        woken: &mut Vec<Waker>,
+    ) -> Result<Tick, Broken> {
+        self.drive_read(cx, shared, now, woken)?;
+        if is_due {
+            self.drive_timeouts(shared, now, woken)?;
+        }
+        let timeout = self.drive_write(cx, shared, now, woken)?;
+        Ok(timeout.min(self.poll_timeout()))
+    }
+
+    fn drive_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<P>,
+        now: Tick,
+        woken: &mut Vec<Waker>,
+    ) -> Result<(), Broken> {
+        if std::mem::take(&mut self.has_unframed) {
+            self.drive_replies(cx, shared, now, woken)?;
+        }
+        let mut budget = self.limits.turn_bytes_max;
+        while !self.has_unframed {
+            let transport = &mut self.transport;
+            match self.incoming.read_with(|space| transport.poll_read(cx, space)) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Err(Broken::EndOfStream),
+                Poll::Ready(Ok(n)) => {
+                    self.incoming.handle_input(now, n);
+                    (self.active_at, self.is_shrunk) = (now, false);
+                    self.drive_replies(cx, shared, now, woken)?;
+                    budget = budget.saturating_sub(n);
+                    if budget == 0 {
+                        // Others get their turn; this task goes to the end of the queue.
+                        cx.waker().wake_by_ref();
+                        break;
+                    }
+                }
+                Poll::Ready(Err(error)) => return Err(Broken::Io(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts what was read into replies and hands them over, up to the budget of a turn.
+    fn drive_replies(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<P>,
+        now: Tick,
+        woken: &mut Vec<Waker>,
+    ) -> Result<(), Broken> {
+        loop {
+            if self.incoming.needs_pending() {
+                shared.lock().connection.poll_sent(&mut self.incoming);
+            }
+            let framed = self.incoming.poll_replies();
+            if self.incoming.has_ready() {
+                let handled = {
+                    let mut guarded = shared.lock();
+                    self.is_proved |= self.is_open;
+                    let handled = guarded.connection.handle_replies(now, &mut self.incoming, woken);
+                    self.is_open = matches!(guarded.connection.phase(), Phase::Open | Phase::Draining);
+                    handled
+                };
+                wake_all(woken);
+                handled?;
+            }
+            self.incoming.drain_unasked().for_each(drop);
+            match framed? {
+                Framed::NeedInput => return Ok(()),
+                Framed::NeedPending => {}
+                Framed::Budget => {
+                    self.has_unframed = true;
+                    cx.waker().wake_by_ref();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn drive_timeouts(&mut self, shared: &Shared<P>, now: Tick, woken: &mut Vec<Waker>) -> Result<(), Broken> {
+        let mut guarded = shared.lock();
+        guarded.connection.poll_sent(&mut self.incoming);
+        guarded.connection.handle_timeout(now, &mut self.transmit, woken)?;
+        self.incoming.handle_timeout(now)?;
+        if self.blocked_since.is_some_and(|since| now >= since.after(self.limits.stall_timeout)) {
+            return Err(Broken::WriteStalled);
+        }
+        if self.may_shrink() && now >= self.active_at.after(IDLE_AFTER) {
+            self.incoming.shrink();
+            guarded.connection.shrink();
+            self.is_shrunk = true;
+        }
+        drop(guarded);
+        self.transmit.drop_cut();
+        Ok(())
+    }
+
+    /// Writes what has gathered, and gives the time of the connection's next timeout.
+    fn drive_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<P>,
+        now: Tick,
+        woken: &mut Vec<Waker>,
+    ) -> Result<Tick, Broken> {
+        let timeout = {
+            let mut guarded = shared.lock();
+            register(&mut guarded, cx);
+            if let Some((opened, what)) = guarded.distrusted.take()
+                && opened == guarded.connection.stats().opened
+            {
+                return Err(Broken::Malformed(what));
+            }
+            if self.transmit.is_done() && self.linger.waits(guarded.connection.queued_bytes()) {
+                // A task that wakes itself goes behind all that are ready to run: those callers add to this write.
+                cx.waker().wake_by_ref();
+            } else {
+                // Callers' own writes first: their replies come before those of what is taken now.
+                guarded.connection.poll_sent(&mut self.incoming);
+                guarded.connection.poll_transmit(&mut self.transmit, woken);
+                if guarded.connection.has_too_many_abandoned() {
+                    return Err(Broken::Abandoned);
+                }
+            }
+            guarded.connection.poll_timeout()
+        };
+        self.transmit.drop_cut();
+        wake_all(woken);
+        self.write_all(cx, now)?;
+        if self.needs_flush {
+            match self.transport.poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.needs_flush = false,
+                Poll::Ready(Err(error)) => return Err(Broken::Io(error.to_string())),
+                Poll::Pending => {}
+            }
+        }
+        Ok(timeout)
+    }
+
+    fn write_all(&mut self, cx: &mut Context<'_>, now: Tick) -> Result<(), Broken> {
+        while !self.transmit.is_done() {
+            let mut slices = [&[][..]; SLICES_MAX];
+            let filled = self.transmit.slices(&mut slices);
+            let slices = slices.map(IoSlice::new);
+            match self.transport.poll_write(cx, slices.get(..filled).unwrap_or_default()) {
+                Poll::Ready(Ok(0)) => return Err(Broken::Io("the socket takes no more bytes".to_owned())),
+                Poll::Ready(Ok(n)) => {
+                    self.incoming.handle_written(now, &mut self.transmit, n);
+                    self.needs_flush = self.transport.needs_flush();
+                    self.blocked_since = None;
+                }
+                Poll::Ready(Err(error)) => return Err(Broken::Io(error.to_string())),
+                Poll::Pending => {
+                    self.blocked_since.get_or_insert(now);
+                    return Ok(());
+                }
+            }
+        }
+        self.blocked_since = None;
+        Ok(())
+    }
+
+    fn may_shrink(&self) -> bool {
+        !self.is_shrunk && !self.incoming.is_owed() && self.incoming.is_empty()
+    }
+
+    fn poll_timeout(&self) -> Tick {
+        let stalled = self.blocked_since.map_or(Tick::NEVER, |since| since.after(self.limits.stall_timeout));
+        let idle = if self.may_shrink() { self.active_at.after(IDLE_AFTER) } else { Tick::NEVER };
+        self.incoming.poll_timeout().min(stalled).min(idle)
+    }
+}

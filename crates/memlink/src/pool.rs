@@ -1,0 +1,102 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use memlink_core::Stats;
+
+use crate::config::{Server, Settings};
+use crate::link::{CallError, Link, LinkProtocol, LinkState};
+
+/// The links to one server.
+pub(crate) struct Pool<P: LinkProtocol> {
+    links: Vec<Arc<Link<P>>>,
+    next: AtomicUsize,
+}
+
+impl<P: LinkProtocol> Pool<P> {
+    pub(crate) fn new(server: &Server, protocol: &Arc<P>, settings: &Settings) -> Pool<P> {
+        let name: Arc<str> = server.name.as_str().into();
+        let options = settings.link_options();
+        let link = |_| Arc::new(Link::new(name.clone(), server.address.clone(), protocol.clone(), options.clone()));
+        Pool { links: (0..settings.connections.max(1)).map(link).collect(), next: AtomicUsize::new(0) }
+    }
+
+    /// The link for the next command: each in turn.
+    #[inline]
+    pub(crate) fn pick(&self) -> &Arc<Link<P>> {
+        match self.links.as_slice() {
+            [only] => only,
+            links => &links[self.next.fetch_add(1, Ordering::Relaxed) % links.len()],
+        }
+    }
+
+    /// The server's configured name.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        self.links[0].name()
+    }
+
+    /// The best of its links.
+    pub(crate) fn state(&self) -> LinkState {
+        let rank = |state: &LinkState| match state {
+            LinkState::Open => 4,
+            LinkState::Dialling => 3,
+            LinkState::Idle => 2,
+            LinkState::Down => 1,
+            LinkState::Closed => 0,
+        };
+        self.links.iter().map(|link| link.state()).max_by_key(rank).unwrap_or(LinkState::Closed)
+    }
+
+    /// What its links have done, added up.
+    pub(crate) fn stats(&self) -> Stats {
+        self.links.iter().map(|link| link.stats()).fold(Stats::default(), add)
+    }
+
+    /// Reads what the opening exchange has learned about the server, if any link is open.
+    pub(crate) fn with_peer<R>(&self, mut read: impl FnMut(&P::Peer) -> R) -> Option<R> {
+        self.links.iter().find_map(|link| link.with_peer(&mut read))
+    }
+
+    /// Dials one link and waits for the answer.
+    pub(crate) async fn open(&self) -> Result<(), CallError> {
+        self.links[0].open().await
+    }
+
+    pub(crate) async fn close(&self, grace: Duration) {
+        // The first call starts the end of all of them, each within the same grace.
+        for link in &self.links {
+            link.begin_close(grace);
+        }
+        for link in &self.links {
+            link.closed().await;
+        }
+    }
+}
+
+impl<P: LinkProtocol> fmt::Debug for Pool<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.links).finish()
+    }
+}
+
+fn add(one: Stats, other: Stats) -> Stats {
+    Stats {
+        started: one.started + other.started,
+        replied: one.replied + other.replied,
+        failed: one.failed + other.failed,
+        cancelled: one.cancelled + other.cancelled,
+        cut: one.cut + other.cut,
+        abandoned: one.abandoned + other.abandoned,
+        waited: one.waited + other.waited,
+        queue_full: one.queue_full + other.queue_full,
+        expired: one.expired + other.expired,
+        unclaimed_dropped: one.unclaimed_dropped + other.unclaimed_dropped,
+        unasked: one.unasked + other.unasked,
+        opened: one.opened + other.opened,
+        closed: one.closed + other.closed,
+        in_flight: one.in_flight + other.in_flight,
+        waiting: one.waiting + other.waiting,
+        abandoned_now: one.abandoned_now + other.abandoned_now,
+    }
+}

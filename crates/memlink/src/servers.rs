@@ -1,0 +1,78 @@
+//! Commands that are for servers and not for keys: asked of all of them at once, answered by each.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use memlink_core::Command;
+use memlink_meta::{AskVersion, Fault, FlushAll, Meta, Noop, Statistics, Stats, StatsKind, Verb, Verbosity};
+
+use crate::Client;
+use crate::client::unix_now;
+use crate::error::Error;
+
+/// What one server answered.
+#[derive(Debug, Clone)]
+pub struct ServerReply<T> {
+    /// The server's configured name.
+    pub server: String,
+    /// What it answered.
+    pub reply: Result<T, Error>,
+}
+
+impl Client {
+    /// Asks every server for a sign of life that changes nothing (`mn`), and waits until each has answered everything sent before.
+    pub async fn noop(&self) -> Vec<ServerReply<()>> {
+        self.ask_all(Noop).await
+    }
+
+    /// The version of every server.
+    pub async fn version(&self) -> Vec<ServerReply<Box<str>>> {
+        self.ask_all(AskVersion).await
+    }
+
+    /// Empties every server, now or after a delay of whole seconds (rounded up). What is stored within the same second may
+    /// survive.
+    pub async fn flush_all(&self, delay: Option<Duration>) -> Vec<ServerReply<()>> {
+        let flush = FlushAll::new();
+        self.ask_all(delay.map_or(flush.clone(), |delay| flush.delay(delay))).await
+    }
+
+    /// The general statistics of every server's own counting (`stats`). For memlink's counters see
+    /// [`stats`](Client::stats).
+    pub async fn server_stats(&self) -> Vec<ServerReply<Statistics>> {
+        self.ask_all(Stats::new()).await
+    }
+
+    /// Statistics of one kind, of every server.
+    pub async fn server_stats_of(&self, kind: StatsKind) -> Vec<ServerReply<Statistics>> {
+        self.ask_all(Stats::of(kind)).await
+    }
+
+    /// How much every server writes to its log; 0 is little.
+    pub async fn verbosity(&self, level: u8) -> Vec<ServerReply<()>> {
+        self.ask_all(Verbosity::new(level)).await
+    }
+
+    async fn ask_all<V, T>(&self, mut verb: V) -> Vec<ServerReply<T>>
+    where
+        V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
+    {
+        let cluster = self.cluster();
+        let invalid = verb.prepare(unix_now()).err();
+        let asked = cluster.servers().enumerate().map(|(index, name)| {
+            let (verb, invalid) = (verb.clone(), invalid.clone());
+            async move {
+                let reply = match invalid {
+                    Some(invalid) => Err(Error::invalid(&invalid)),
+                    None => match cluster.send_to_server(index, verb).await {
+                        Ok(Ok(reply)) => Ok(reply),
+                        Ok(Err(fault)) => Err(Error::fault(name.into(), &fault)),
+                        Err(error) => Err(error),
+                    },
+                };
+                ServerReply { server: name.to_owned(), reply }
+            }
+        });
+        join_all(asked).await
+    }
+}

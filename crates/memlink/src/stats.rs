@@ -1,0 +1,46 @@
+use memlink_core::Stats;
+
+use crate::Client;
+use crate::link::LinkState;
+
+/// What a client has done, and how it stands.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ClientStats {
+    /// One for each server, in the order of configuration.
+    pub servers: Vec<ServerStats>,
+    /// Plain gets that were elected to refresh a stale item without having asked for that.
+    pub wins_taken_by_accident: u64,
+    /// How many of these elections were given back to the server.
+    pub wins_given_back: u64,
+}
+
+/// What the connections to one server have done.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerStats {
+    /// The configured name.
+    pub server: String,
+    /// How the way to it stands.
+    pub state: LinkState,
+    /// What it answered to `version`, while it is connected.
+    pub version: Option<String>,
+    /// The counters of its connections, added up.
+    pub counters: Stats,
+}
+
+impl Client {
+    /// What has happened so far. Costs a short lock for each connection; commands pay nothing for it.
+    #[must_use]
+    pub fn stats(&self) -> ClientStats {
+        let cluster = self.cluster();
+        let servers = cluster.servers().enumerate().map(|(index, name)| ServerStats {
+            server: name.to_owned(),
+            state: cluster.state(index),
+            version: cluster.with_peer(index, |peer| peer.text().to_owned()),
+            counters: cluster.stats(index),
+        });
+        let (wins_taken_by_accident, wins_given_back) = self.counters().read();
+        ClientStats { servers: servers.collect(), wins_taken_by_accident, wins_given_back }
+    }
+}
