@@ -30,8 +30,12 @@ pub(crate) const VALUE_LEN_MAX: i32 = i32::MAX - 2;
 pub(crate) const RELATIVE_TIME_MAX_S: i64 = 60 * 60 * 24 * 30;
 
 /// memcached pretends to have started this long before it did, so that no
-/// running time is ever zero.
-pub(crate) const UPTIME_HEAD_START_S: u64 = 2;
+/// running time is ever zero. It shows where a deadline of long ago is printed
+/// as time left.
+pub(crate) const UPTIME_HEAD_START_S: u64 = 62;
+
+/// How much of that head start `stats` hides.
+pub(crate) const UPTIME_HIDDEN_S: u32 = 60;
 
 /// The longest authentication payload (1.6.42 and later).
 pub(crate) const AUTH_LEN_MAX: u32 = 16 * 1024;

@@ -49,6 +49,8 @@ pub struct Session {
     held: Vec<Held>,
     left_cas: u64,
     commands_left: u32,
+    /// The value or what is swallowed came in more than one read.
+    in_pieces: bool,
 }
 
 /// What a session asks of whoever drives it.
@@ -89,6 +91,7 @@ impl Session {
             held: Vec::new(),
             left_cas: 0,
             commands_left: COMMANDS_PER_WRITE,
+            in_pieces: false,
         }
     }
 
@@ -101,9 +104,10 @@ impl Session {
     /// appends to `output` what is to be written. `now` is Unix time. Call it
     /// whenever input has come, and as the returned [`Step`] asks.
     ///
-    /// How the bytes are cut into calls does not change the replies, but for one
-    /// thing that is so in memcached too: a line of more than 2048 bytes is
-    /// accepted if it arrives whole, and ends the session if it does not.
+    /// How the bytes are cut into calls does not change the replies, but for two
+    /// things that are so in memcached too: a line of more than 2048 bytes is
+    /// accepted if it arrives whole, and ends the session if it does not; and a
+    /// counter that was fetched in the same call is not changed in place.
     pub fn handle(&mut self, cache: &mut Cache, now: Duration, input: &mut BytesMut, output: &mut BytesMut) -> Step {
         cache.counts.bytes_read += input.len() as u64;
         let unused_before = input.len();
@@ -140,19 +144,21 @@ impl Session {
             State::Value(mut pending) => {
                 if !pending.take(input) {
                     self.state = State::Value(pending);
+                    self.in_pieces = true;
                     return Some(Step::NeedInput);
                 }
                 pending.finish(&mut self.context(cache, now));
-                self.command_done(cache, input, output)
+                self.value_done(cache, input, output)
             }
             State::Swallow(len) => {
                 let swallowed = len.min(input.len());
                 input.advance(swallowed);
                 if swallowed < len {
                     self.state = State::Swallow(len - swallowed);
+                    self.in_pieces = true;
                     return Some(Step::NeedInput);
                 }
-                self.command_done(cache, input, output)
+                self.value_done(cache, input, output)
             }
             State::Get(progress) => {
                 let then = progress.proceed(&mut self.context(cache, now));
@@ -241,6 +247,16 @@ impl Session {
             return Some(Step::NeedInput);
         }
         (output.len() > REPLY_BYTES_HIGH).then_some(Step::WriteOutput)
+    }
+
+    /// The rest of a value is read from the socket by itself, so at its end
+    /// memcached has nothing buffered: it writes, and begins a new round.
+    fn value_done(&mut self, cache: &mut Cache, input: &BytesMut, output: &mut BytesMut) -> Option<Step> {
+        if std::mem::take(&mut self.in_pieces) {
+            self.flush(cache, output);
+            self.commands_left = COMMANDS_PER_WRITE + 1;
+        }
+        self.command_done(cache, input, output)
     }
 
     fn auth_line(&mut self, line: &[u8], cache: &mut Cache, input: &BytesMut, output: &mut BytesMut) -> Option<Step> {

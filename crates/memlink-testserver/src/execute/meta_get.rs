@@ -38,6 +38,12 @@ fn fetch(context: &mut Context<'_>, request: &Request<'_>, flags: &MetaFlags<'_>
         created: moment.deadline(flags.vivify.unwrap_or(0)),
         recached: moment.deadline(flags.recache.unwrap_or(0)),
     };
+    // The bump comes before the flags act, unless one of them asks for what it
+    // changes. It shows where a bad opaque ends the command halfway.
+    let bump_late = tokens.iter().any(|token| matches!(token.first(), Some(b'T' | b'N' | b'R' | b'l' | b'h')));
+    if !bump_late && !flags.no_update {
+        context.cache.store.bump(&flags.key, now);
+    }
     let Some(item) = context.cache.store.found(&flags.key) else { return Ok(()) };
     let with_value = value_wanted(item);
     let mut reply = if with_value { MetaReply::new(&format!("VA {}", item.value.len())) } else { MetaReply::new("HD") };
@@ -48,7 +54,7 @@ fn fetch(context: &mut Context<'_>, request: &Request<'_>, flags: &MetaFlags<'_>
     } else {
         reply.finish(context.replies);
     }
-    if !flags.no_update {
+    if bump_late && !flags.no_update {
         context.cache.store.bump(&flags.key, now);
     }
     context.hold(&flags.key);

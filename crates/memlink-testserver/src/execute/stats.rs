@@ -5,7 +5,7 @@
 
 use super::Context;
 use crate::cache::Cache;
-use crate::limits::CACHEDUMP_BYTES_MAX;
+use crate::limits::{CACHEDUMP_BYTES_MAX, UPTIME_HIDDEN_S};
 use crate::parse::{BAD_FORMAT, ERROR, Request, number};
 use crate::store::item::{Item, slab_chunk_bytes, slab_class};
 use bytes::BytesMut;
@@ -78,7 +78,7 @@ fn general(context: &mut Context<'_>) {
     let cache = &*context.cache;
     let mut list = List::new(context.replies);
     list.stat("pid", std::process::id());
-    list.stat("uptime", context.moment.now.saturating_sub(2));
+    list.stat("uptime", context.moment.now.saturating_sub(UPTIME_HIDDEN_S));
     list.stat("time", context.moment.zero.saturating_add(i64::from(context.moment.now)));
     list.stat("version", cache.settings.version.text());
     list.stat("pointer_size", usize::BITS);

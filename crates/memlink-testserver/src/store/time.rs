@@ -1,7 +1,7 @@
 //! Times on the server's own scale.
 //!
-//! memcached counts seconds since its start and calls the start 2, so that no
-//! live moment is 0 and a deadline of 1 is always in the past.
+//! memcached counts seconds since a little before its start, so that no live
+//! moment is 0 and a deadline of 1 is always in the past.
 
 use crate::limits::{RELATIVE_TIME_MAX_S, UPTIME_HEAD_START_S};
 use std::time::Duration;
@@ -58,13 +58,13 @@ mod tests {
     fn deadlines_follow_the_thirty_day_rule() {
         let start = Duration::from_secs(1_700_000_000);
         let moment = Moment::new(start, start + Duration::from_secs(10));
-        assert_eq!(moment.now, 12);
+        assert_eq!(moment.now, 72);
         assert_eq!(moment.deadline(0), 0);
         assert_eq!(moment.deadline(-1), 1);
-        assert_eq!(moment.deadline(5), 17);
-        assert_eq!(moment.deadline(2_592_000), 2_592_012);
+        assert_eq!(moment.deadline(5), 77);
+        assert_eq!(moment.deadline(2_592_000), 2_592_072);
         assert_eq!(moment.deadline(2_592_001), 1);
-        assert_eq!(moment.deadline(1_700_000_100), 102);
-        assert_eq!(moment.unix_time(102), 1_700_000_100);
+        assert_eq!(moment.deadline(1_700_000_100), 162);
+        assert_eq!(moment.unix_time(162), 1_700_000_100);
     }
 }
