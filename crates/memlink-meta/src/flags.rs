@@ -213,6 +213,8 @@ pub(crate) struct Hints(Option<alloc::boxed::Box<HintTexts>>);
 struct HintTexts {
     path: Option<Vec<u8>>,
     location: Option<Vec<u8>>,
+    /// One was given that cannot stand in a line. It was not kept, so it can never be written.
+    unsound: bool,
 }
 
 /// Hints may hold parts of keys, so they are not shown.
@@ -227,27 +229,40 @@ impl Hints {
     pub(crate) const LEN_MAX: usize = 32;
 
     pub(crate) fn set_path(&mut self, text: &[u8]) {
-        self.0.get_or_insert_default().path = Some(text.into());
+        let texts = self.0.get_or_insert_default();
+        texts.path = sound(text);
+        texts.unsound |= texts.path.is_none();
     }
 
     pub(crate) fn set_location(&mut self, text: &[u8]) {
-        self.0.get_or_insert_default().location = Some(text.into());
+        let texts = self.0.get_or_insert_default();
+        texts.location = sound(text);
+        texts.unsound |= texts.location.is_none();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether every hint can stand in a line.
+    /// Whether every hint that was given can stand in a line.
     pub(crate) fn are_sound(&self) -> bool {
-        let sound = |text: &Vec<u8>| text.len() <= Hints::LEN_MAX && text.iter().all(|b| *b > b' ' && *b != 0x7f);
-        self.0.as_ref().is_none_or(|texts| texts.path.iter().chain(&texts.location).all(sound))
+        self.0.as_ref().is_none_or(|texts| !texts.unsound)
     }
+}
+
+/// The text, if it neither ends a line nor divides it.
+fn sound(text: &[u8]) -> Option<Vec<u8>> {
+    let sound = text.len() <= Hints::LEN_MAX && text.iter().all(|b| *b > b' ' && *b != 0x7f);
+    sound.then(|| text.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use memlink_core::Command;
+
     use super::*;
+    use crate::testing::*;
+    use crate::{Arithmetic, Delete, Get, Set, SetMode};
 
     #[test]
     fn no_letter_stands_twice_and_times_stand_in_the_right_order() {
@@ -259,6 +274,63 @@ mod tests {
         assert!(place('R') < place('T') && place('T') < place('N'));
         assert!(FLAGS.iter().all(|f| f.letter == 't' || place(f.letter) < place('t')));
         assert!(FLAGS.iter().all(|f| f.letter != 'k'));
+    }
+
+    /// The lines of commands with as many options as go together. What each option writes is tested with its command.
+    #[test]
+    fn every_command_keeps_to_the_order_and_to_its_own_flags() {
+        let ttl = || Ttl::seconds(60);
+        let lines = [
+            wire(
+                Set::with_mode(SetMode::Append, key("a b"), "")
+                    .vivify(ttl())
+                    .client_flags(1)
+                    .compare_cas(2)
+                    .with_size(),
+            ),
+            wire(
+                Set::new(key("a b"), "")
+                    .with_cas()
+                    .invalidate()
+                    .override_cas(1)
+                    .compare_cas(2)
+                    .client_flags(3)
+                    .ttl(ttl()),
+            ),
+            wire(Set::new(key("k"), "").proxy_location("l").proxy_path("p").quiet().mode(SetMode::Add)),
+            wire(Delete::new(key("k")).quiet().drop_value().mark_stale().override_cas(1).client_flags(2).ttl(ttl())),
+            wire(Delete::new(key("a b")).proxy_location("l").proxy_path("p").compare_cas(1)),
+            wire(
+                Arithmetic::decrement(key("k"))
+                    .with_ttl()
+                    .with_value()
+                    .with_cas()
+                    .touch(ttl())
+                    .vivify(ttl())
+                    .initial(1),
+            ),
+            wire(Arithmetic::increment(key("a b")).proxy_path("p").quiet().override_cas(1).compare_cas(2).delta(3)),
+            wire(Get::new(key("k")).with_ttl().no_bump().with_cas().touch(ttl()).recache(ttl()).vivify(ttl())),
+        ];
+        for line in lines {
+            let words: Vec<&str> = line.lines().next().unwrap().split(' ').collect();
+            let command = words[0].chars().nth(1).unwrap();
+            let first = words.iter().position(|word| *word == "OAAAA").unwrap();
+            let places: Vec<usize> = words[first..]
+                .iter()
+                .map(|word| {
+                    FLAGS.iter().position(|f| word.starts_with(f.letter) && f.commands.contains(command)).unwrap()
+                })
+                .collect();
+            assert!(places.is_sorted_by(|a, b| a < b), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_hint_that_would_divide_the_line_is_never_written() {
+        let get = Get::new(key("k")).proxy_path("a\r\nmn").proxy_location("a b");
+        let bytes = memlink_core::encode_to_vec(|out| drop(get.encode(&peer(45), 0, out)));
+        assert_eq!(bytes, b"mg k OAAAA v\r\n");
     }
 
     #[test]

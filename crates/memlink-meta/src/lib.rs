@@ -12,6 +12,24 @@
 //! * [`Meta`] is the protocol: how a connection opens, where a reply ends, what breaks a stream.
 //! * [`Fault`] is an error that the server reported; [`Invalid`] one that was found before anything was sent.
 //!
+//! ```
+//! use memlink_core::{Command, Frame, Reply, encode_to_vec};
+//! use memlink_meta::{Get, Key, Peer, Verb, Version};
+//!
+//! let mut get = Get::new(Key::new("user:1")?).with_cas();
+//! get.prepare(1_800_000_000)?;
+//!
+//! let server = Peer::new(Version::new(1, 6, 45));
+//! let bytes = encode_to_vec(|out| drop(get.encode(&server, 0, out)));
+//! assert_eq!(bytes, b"mg user:1 OAAAA c v\r\n");
+//!
+//! let reply = Reply::One(Frame::copy_from(b"VA 3 OAAAA c7\r\nada"));
+//! let hit = get.decode(reply).expect("well formed")?.expect("a hit");
+//! assert_eq!(hit.value.as_deref(), Some(&b"ada"[..]));
+//! assert_eq!(hit.cas, Some(7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! **What is sent when?** Nothing here sends. A command is checked without a server ([`Verb::prepare`]), then against
 //! what is known of one ([`Command::check`](memlink_core::Command::check)), and only then written, whole.
 //!

@@ -110,7 +110,9 @@ impl Meta {
             (Opening::Barrier { version, text }, Some(b"MN")) => {
                 return Ok(Step::Ready(Peer::named(version, &text, self.opaque)));
             }
-            (Opening::Barrier { text, .. }, Some(line)) if is_error(line) => return Err(too_old(&text)),
+            (Opening::Barrier { text, .. }, Some(line)) if is_error(line) && !line.starts_with(b"SERVER_ERROR") => {
+                return Err(too_old(&text));
+            }
             (_, Some(line)) => return Err(refuse(line)),
             (_, None) => return Err(incompatible("the opening exchange was begun twice")),
         };

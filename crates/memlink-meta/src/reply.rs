@@ -166,11 +166,15 @@ impl Answer {
 #[inline]
 fn value_header(bytes: &[u8], rest: &[u8]) -> Result<Range<usize>, Malformed> {
     const WRONG: Malformed = malformed("a value of another length than announced");
-    let mut words = Words(rest);
-    let size = words.next().and_then(number::read).and_then(|size| usize::try_from(size).ok()).ok_or(WRONG)?;
+    // The length ends at the first byte that is no digit, not at the next space: with nothing behind it on its line, that
+    // space could stand in the value.
+    let digits_at = rest.iter().position(|b| *b != b' ').ok_or(WRONG)?;
+    let (_, rest) = rest.split_at(digits_at);
+    let (digits, rest) = rest.split_at(rest.iter().position(|b| !b.is_ascii_digit()).ok_or(WRONG)?);
+    let size = number::read(digits).and_then(|size| usize::try_from(size).ok()).ok_or(WRONG)?;
     let end = bytes.len().checked_sub(size).and_then(|at| at.checked_sub(2)).ok_or(WRONG)?;
-    let start = bytes.len() - words.0.len();
-    if start > end || bytes.get(end..end + 2) != Some(b"\r\n") {
+    let start = bytes.len() - rest.len();
+    if start > end || bytes.get(end..end + 2) != Some(b"\r\n") || (start < end && !rest.starts_with(b" ")) {
         return Err(WRONG);
     }
     Ok(start..end)

@@ -34,9 +34,8 @@ impl Debug {
 /// What the server knows of an item. A part that this server does not report is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ItemInfo {
-    /// Seconds left to live, by the server's clock. `None`: it never expires. Before memcached 1.6.24 the sign is
-    /// wrong.
-    pub expires_in: Option<i64>,
+    /// Seconds left to live, by the server's clock. `None`: it never expires.
+    pub expires_in: Option<u64>,
     /// Seconds since the last access.
     pub last_access: Option<u64>,
     /// The CAS id.
@@ -72,17 +71,14 @@ impl ItemInfo {
     }
 }
 
-/// -1 is never; other negative numbers come from servers before 1.6.24.
-fn read_expiry(value: &[u8]) -> Result<Option<i64>, Malformed> {
+/// -1 is never. Before memcached 1.6.24 the time that is left had the wrong sign; an item whose time is over is a miss, so
+/// a negative time can mean nothing else.
+fn read_expiry(value: &[u8]) -> Result<Option<u64>, Malformed> {
     if value == b"-1" {
         return Ok(None);
     }
-    let (digits, sign) = match value.strip_prefix(b"-") {
-        Some(digits) => (digits, -1),
-        None => (value, 1),
-    };
-    let seconds = number::read(digits).and_then(|n| i64::try_from(n).ok());
-    seconds.map(|seconds| Some(seconds * sign)).ok_or(malformed("an expiry that is no number"))
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    number::read(digits).map(Some).ok_or(malformed("an expiry that is no number"))
 }
 
 impl Command<Meta> for Debug {
@@ -152,7 +148,7 @@ mod tests {
             ("ME a exp=7 b exp=-1 la=1 cas=2 fetch=no cls=3 size=64\r\n", Some(info)),
             (
                 "ME k exp=-30 la=1 cas=2 fetch=yes cls=3 size=64 new=x\r\n",
-                Some(ItemInfo { expires_in: Some(-30), fetched: Some(true), ..info }),
+                Some(ItemInfo { expires_in: Some(30), fetched: Some(true), ..info }),
             ),
         ];
         for (input, want) in cases {

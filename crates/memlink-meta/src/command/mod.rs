@@ -38,9 +38,8 @@ pub trait Verb: Command<Meta> + Clone + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] when the server would ignore, truncate or misread what was asked for. Nothing may be sent then.
-    /// (Sent all the same, it cannot harm the connection: times are then shortened to what can be said, and the server
-    /// ignores the rest.)
+    /// [`Invalid`] when the server would ignore, truncate or misread what was asked for. The command must not be sent
+    /// then.
     fn prepare(&mut self, now_unix: u64) -> Result<(), Invalid>;
 
     /// The key that decides which server is asked. `None` for commands that are for a server and not for a key, and for

@@ -91,6 +91,7 @@ fn a_refusal_says_what_it_looks_like() {
         (&[b"VERSION 1.4.13\r\n"], incompatible, "1.4.13"),
         (&[b"VERSION 1.6.45\r\n", b"ERROR\r\n"], incompatible, "memcached 1.6.10 or newer is needed"),
         (&[b"VERSION 5.0\r\n", b"CLIENT_ERROR bad command line format\r\n"], incompatible, "1.6.10 or newer"),
+        (&[b"VERSION 1.6.45\r\n", b"SERVER_ERROR backend failure\r\n"], denied, "backend failure"),
         (&[b"VERSION 1.6.45\r\n", b"HD\r\n"], incompatible, "answered HD"),
         (&[b"ERROR\r\n"], incompatible, "answered ERROR"),
         (&[b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n"], incompatible, "HTTP server"),

@@ -45,6 +45,15 @@ fn without_opaques_nothing_is_left_of_a_plain_get_but_its_value() {
     assert_eq!(wire_to(&bare, Get::without_value(key("k")).with_cas()), "mg k c\r\n");
     let get = Get::without_value(key("k"));
     assert_eq!(answer_from(&bare, &get, b"HD s5\r\n").unwrap().unwrap(), Some(Got::default()));
+    for value in ["", "hello", "a b", " ", "\r\n", "5 6 7"] {
+        let input = format!("VA {}\r\n{value}\r\n", value.len());
+        let got = answer_from(&bare, &Get::new(key("k")), input.as_bytes()).unwrap().unwrap().unwrap();
+        assert_eq!(got, Got { value: Some(Bytes::from(value)), ..Got::default() });
+        let input = format!("VA {} f7\r\n{value}\r\n", value.len());
+        let get = Get::new(key("k")).with_client_flags();
+        let got = answer_from(&bare, &get, input.as_bytes()).unwrap().unwrap().unwrap();
+        assert_eq!(got, Got { value: Some(Bytes::from(value)), client_flags: Some(7), ..Got::default() });
+    }
 }
 
 /// Every builder method, to be called in any order.
