@@ -93,7 +93,9 @@ impl<P: Protocol, W> Connection<P, W> {
                 Ok(self.admission(token, deadline))
             }
             Phase::Open | Phase::Idle | Phase::Dialling | Phase::Opening => {
-                if !wait && self.phase == Phase::Open || self.waiters.waiting() >= self.limits.waiting_max {
+                if !wait && self.phase == Phase::Open
+                    || self.waiters.waiting() + self.stranded >= self.limits.waiting_max
+                {
                     return Err(not_sent(Cause::QueueFull));
                 }
                 let Some(waiter) = waiter.take() else { return Err(nothing_to_take()) };
@@ -186,6 +188,7 @@ impl<P: Protocol, W> Connection<P, W> {
         if !is_promised {
             let Some(waiter) = waiter.take() else { return Ok(nothing) };
             self.waiters.wait_again(token, waiter);
+            self.stranded -= 1;
             self.admit(woken);
             return Ok(self.in_line(token, deadline));
         }
@@ -243,6 +246,8 @@ impl<P: Protocol, W> Connection<P, W> {
                 if life == self.life {
                     self.release(turn.len);
                     gone.woken = self.admit_one();
+                } else {
+                    self.stranded -= 1;
                 }
             }
             Some(Place::Ended(result)) => {

@@ -55,7 +55,7 @@ impl<P: Protocol, W> Connection<P, W> {
     fn expire(&mut self, now: Tick, woken: &mut Vec<W>) {
         let (life, fixed) = (self.life, self.written.max(self.settled));
         let (mut expired, mut left, mut abandoned) = (0, 0, 0);
-        let (mut unreserved, mut unreserved_bytes) = (0, 0);
+        let (mut unreserved, mut unreserved_bytes, mut unstranded) = (0, 0, 0);
         self.waiters.end_expired(now, woken, |place| {
             let mut outcome = Outcome::NotSent;
             match place {
@@ -64,6 +64,8 @@ impl<P: Protocol, W> Connection<P, W> {
                     if *promised == life {
                         unreserved += 1;
                         unreserved_bytes += turn.len;
+                    } else {
+                        unstranded += 1;
                     }
                 }
                 Place::InFlight { span, .. } if span.is_queued() => {}
@@ -82,6 +84,7 @@ impl<P: Protocol, W> Connection<P, W> {
         });
         self.reserved -= unreserved;
         self.reserved_bytes -= unreserved_bytes;
+        self.stranded -= unstranded;
         self.stats.expired += expired;
         self.stats.failed += expired;
         self.stats.abandoned += abandoned;

@@ -75,6 +75,8 @@ pub struct Connection<P: Protocol, W> {
     /// Room promised to callers who were woken to use it: commands, and their bytes.
     reserved: usize,
     reserved_bytes: usize,
+    /// Callers who were promised room on a connection that is lost, and have not come back to the line yet.
+    stranded: usize,
     /// Memory of the replies that have come and were not fetched.
     unclaimed: usize,
     /// When each of those who left a command behind has left it, oldest first: one for every abandoned command.
@@ -131,6 +133,7 @@ impl<P: Protocol, W> Connection<P, W> {
             in_flight: 0,
             reserved: 0,
             reserved_bytes: 0,
+            stranded: 0,
             unclaimed: 0,
             left_at: VecDeque::new(),
             trash: Vec::new(),
@@ -183,7 +186,7 @@ impl<P: Protocol, W> Connection<P, W> {
     /// Whether commands wait for a connection.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.waiters.waiting() > 0
+        self.waiters.waiting() + self.stranded > 0
     }
 
     /// Whether nothing is in flight.

@@ -75,6 +75,7 @@ impl<P: Protocol, W> Connection<P, W> {
         self.is_writing_inline = false;
         self.may_write_inline = false;
         self.in_flight = 0;
+        self.stranded += self.reserved;
         (self.reserved, self.reserved_bytes) = (0, 0);
         self.left_at.clear();
         self.opening_ends = Tick::NEVER;
@@ -122,7 +123,7 @@ impl<P: Protocol, W> Connection<P, W> {
         self.stats.failed += lost;
         let remains = self.reset(transmit);
         if !self.is_ending() && !matches!(self.phase, Phase::Down(_)) {
-            self.phase = if self.waiters.waiting() > 0 { Phase::Dialling } else { Phase::Idle };
+            self.phase = if self.is_wanted() { Phase::Dialling } else { Phase::Idle };
         }
         remains
     }
@@ -148,7 +149,7 @@ impl<P: Protocol, W> Connection<P, W> {
             _ => None,
         });
         self.stats.failed += failed;
-        (self.reserved, self.reserved_bytes) = (0, 0);
+        (self.reserved, self.reserved_bytes, self.stranded) = (0, 0, 0);
     }
 
     /// Takes no new commands from now on and tells those who wait; what is in flight may finish
