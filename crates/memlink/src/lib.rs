@@ -45,7 +45,7 @@ pub mod generic {
         Ask, Command, Encoder, Frame, Malformed, Protocol, Refusal, Reply, Step, Unsupported, Verdict,
     };
 
-    pub use crate::cluster::{Cluster, Send};
+    pub use crate::cluster::{Cluster, Exchange};
     pub use crate::link::{ConnectFuture, Connector, LinkProtocol};
     pub use crate::transport::Stream;
 }

@@ -6,10 +6,10 @@
 //!
 //! Any protocol may be put on it: [`Cluster`] is what [`Client`](crate::Client) is made of.
 
-mod send;
+mod exchange;
 mod topology;
 
-pub use send::Send;
+pub use exchange::Exchange;
 pub(crate) use topology::Topology;
 
 use std::fmt;
@@ -88,7 +88,7 @@ impl<P: LinkProtocol> Cluster<P> {
     }
 
     /// Sends `command` to the server that `key` belongs to, when the result is first polled.
-    pub fn send<C: Command<P>>(&self, key: &[u8], command: C) -> Send<P, C> {
+    pub fn send<C: Command<P>>(&self, key: &[u8], command: C) -> Exchange<P, C> {
         let timing = self.timing();
         self.send_to(self.route(key), command, timing)
     }
@@ -96,13 +96,13 @@ impl<P: LinkProtocol> Cluster<P> {
     /// Sends `command` to the server with this index, whatever its key.
     ///
     /// An index behind the last server counts from the start again.
-    pub fn send_to_server<C: Command<P>>(&self, server: usize, command: C) -> Send<P, C> {
+    pub fn send_to_server<C: Command<P>>(&self, server: usize, command: C) -> Exchange<P, C> {
         let timing = self.timing();
         self.send_to(server, command, timing)
     }
 
-    pub(crate) fn send_to<C: Command<P>>(&self, server: usize, command: C, timing: Timing) -> Send<P, C> {
-        Send::new(self.topology.pool(server).pick().call(command, timing))
+    pub(crate) fn send_to<C: Command<P>>(&self, server: usize, command: C, timing: Timing) -> Exchange<P, C> {
+        Exchange::new(self.topology.pool(server).pick().call(command, timing))
     }
 
     /// Two commands for one server, over the same connection: if the first is polled first, they leave in this order.
@@ -112,9 +112,9 @@ impl<P: LinkProtocol> Cluster<P> {
         first: C,
         second: D,
         timing: Timing,
-    ) -> (Send<P, C>, Send<P, D>) {
+    ) -> (Exchange<P, C>, Exchange<P, D>) {
         let link = self.topology.pool(server).pick();
-        (Send::new(link.call(first, timing)), Send::new(link.call(second, timing)))
+        (Exchange::new(link.call(first, timing)), Exchange::new(link.call(second, timing)))
     }
 
     /// The index of the server that `key` belongs to.

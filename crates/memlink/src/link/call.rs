@@ -106,6 +106,15 @@ impl<P: LinkProtocol, C: Command<P>> Call<P, C> {
         let admission = admission.map_err(CallError::from)?;
         self.state = State::Submitted { token: admission.token, deadline };
         let duty = Duty::take(&mut guarded, &admission, now);
+        if !shared.is_served() {
+            // The runtime has gone in between: the command ends here, with everything else on this link.
+            let mut woken = Vec::new();
+            let remains = guarded.connection.driver_gone(&mut woken);
+            drop(guarded);
+            drop(remains);
+            wake_all(&mut woken);
+            return Ok(());
+        }
         drop(guarded);
         duty.fulfil(shared, now);
         Ok(())
@@ -236,7 +245,9 @@ impl<E> Duty<E> {
             }
             _ => None,
         };
-        Duty { driver: if admission.wake_driver { guarded.driver.take() } else { None }, write }
+        // Whoever may write and does not has to tell the driver.
+        let wakes = admission.wake_driver || (admission.may_write && write.is_none());
+        Duty { driver: if wakes { guarded.driver.take() } else { None }, write }
     }
 
     /// Writes what the caller may write by itself, once and without waiting; the driver does the rest.

@@ -8,7 +8,7 @@ use memlink_core::{Broken, Cause, Limits, Phase, Tick, Transmit};
 use tokio::time::{Sleep, sleep_until};
 
 use super::handle::{Guarded, Shared, wake_all};
-use super::wire::Wire;
+use super::wire::{Driven, Wire};
 use super::{Backoff, LinkProtocol, LinkState};
 use crate::event::Event;
 use crate::transport::Transport;
@@ -182,21 +182,13 @@ impl<P: LinkProtocol> Driver<P> {
         if wire.is_proved {
             self.backoff.reset();
         }
-        let wanted = match driven {
-            Ok(wanted) => wanted,
+        match driven {
             Err(why) => {
                 self.lose(&why, now);
-                return Turn::Again;
+                Turn::Again
             }
-        };
-        let (stop, drained) = {
-            let guarded = self.shared.lock();
-            (guarded.stop, guarded.connection.is_drained())
-        };
-        match stop {
-            Some(until) if drained || now >= until => self.end(),
-            Some(until) => Turn::Until(wanted.min(until)),
-            None => Turn::Until(wanted),
+            Ok(Driven { stop: Some(until), is_drained, .. }) if is_drained || now >= until => self.end(),
+            Ok(Driven { stop, timeout, .. }) => Turn::Until(timeout.min(stop.unwrap_or(Tick::NEVER))),
         }
     }
 
@@ -285,15 +277,14 @@ impl<P: LinkProtocol> Driver<P> {
         if wanted >= self.armed && now < self.armed {
             return false;
         }
-        self.armed = wanted;
-        {
+        let wanted = {
             let mut guarded = self.shared.lock();
-            guarded.connection.armed(wanted);
             // A caller with an earlier deadline may have come in between, and thought that it would be seen.
-            if guarded.connection.poll_timeout() < wanted {
-                return true;
-            }
-        }
+            let wanted = wanted.min(guarded.connection.poll_timeout());
+            guarded.connection.armed(wanted);
+            wanted
+        };
+        self.armed = wanted;
         if wanted == Tick::NEVER {
             return false;
         }

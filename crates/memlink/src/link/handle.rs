@@ -198,7 +198,7 @@ impl<P: LinkProtocol> Shared<P> {
 
     /// Sees that a driver serves the link; `false` when there is no runtime to run one.
     pub(super) fn ensure_driver(self: &Arc<Shared<P>>) -> bool {
-        if self.running.load(Ordering::Acquire) {
+        if self.is_served() {
             return true;
         }
         let Ok(runtime) = Handle::try_current() else { return false };
@@ -209,6 +209,11 @@ impl<P: LinkProtocol> Shared<P> {
             runtime.spawn(Driver::new(self.clone()));
         }
         true
+    }
+
+    /// Whether a driver serves the link; certain under the lock.
+    pub(super) fn is_served(&self) -> bool {
+        self.running.load(Ordering::Acquire)
     }
 
     /// The driver serves the link no longer. Under the lock, so that no command slips in between.
@@ -223,7 +228,7 @@ impl<P: LinkProtocol> Shared<P> {
         guarded.stop = Some(guarded.stop.map_or(until, |earlier| earlier.min(until)));
         guarded.connection.drain(&mut woken);
         let driver = guarded.driver.take();
-        if !self.running.load(Ordering::Acquire) {
+        if !self.is_served() {
             drop(guarded);
             self.state.send_replace(LinkState::Closed);
         } else {

@@ -36,6 +36,17 @@ pub(super) struct Wire<P: LinkProtocol> {
     pub(super) is_proved: bool,
 }
 
+/// How a turn has left the connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Driven {
+    /// When the next turn is due without a wake-up.
+    pub(super) timeout: Tick,
+    /// The link is being closed: until then.
+    pub(super) stop: Option<Tick>,
+    /// Nothing is in flight.
+    pub(super) is_drained: bool,
+}
+
 /// How long a connection is idle before it lets go of its buffers.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
@@ -61,7 +72,7 @@ impl<P: LinkProtocol> Wire<P> {
         }
     }
 
-    /// One turn. Gives the time at which the next one is due without a wake-up.
+    /// One turn.
     pub(super) fn drive(
         &mut self,
         cx: &mut Context<'_>,
@@ -69,13 +80,18 @@ impl<P: LinkProtocol> Wire<P> {
         now: Tick,
         is_due: bool,
         woken: &mut Vec<Waker>,
-    ) -> Result<Tick, Broken> {
+    ) -> Result<Driven, Broken> {
         self.drive_read(cx, shared, now, woken)?;
         if is_due {
             self.drive_timeouts(shared, now, woken)?;
         }
-        let timeout = self.drive_write(cx, shared, now, woken)?;
-        Ok(timeout.min(self.poll_timeout()))
+        let driven = self.look(cx, shared, woken)?;
+        if let Err(why) = self.drive_write(cx, now) {
+            // What the server has said before it closed may tell more than the failed write.
+            self.drive_read(cx, shared, now, woken)?;
+            return Err(why);
+        }
+        Ok(Driven { timeout: driven.timeout.min(self.poll_timeout()), ..driven })
     }
 
     fn drive_read(
@@ -166,37 +182,38 @@ impl<P: LinkProtocol> Wire<P> {
         Ok(())
     }
 
-    /// Writes what has gathered, and gives the time of the connection's next timeout.
-    fn drive_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        shared: &Shared<P>,
-        now: Tick,
-        woken: &mut Vec<Waker>,
-    ) -> Result<Tick, Broken> {
-        let timeout = {
-            let mut guarded = shared.lock();
-            register(&mut guarded, cx);
-            if let Some((opened, what)) = guarded.distrusted.take()
-                && opened == guarded.connection.stats().opened
-            {
-                return Err(Broken::Malformed(what));
+    /// Looks at what callers have left, and takes what is to be written unless it pays to wait a turn for more.
+    fn look(&mut self, cx: &mut Context<'_>, shared: &Shared<P>, woken: &mut Vec<Waker>) -> Result<Driven, Broken> {
+        let mut guarded = shared.lock();
+        register(&mut guarded, cx);
+        if let Some((opened, what)) = guarded.distrusted.take()
+            && opened == guarded.connection.stats().opened
+        {
+            return Err(Broken::Malformed(what));
+        }
+        if self.transmit.is_done() && self.linger.waits(guarded.connection.queued_bytes()) {
+            // A task that wakes itself goes behind all that are ready to run: those callers add to this write.
+            cx.waker().wake_by_ref();
+        } else {
+            // Callers' own writes first: their replies come before those of what is taken now.
+            guarded.connection.poll_sent(&mut self.incoming);
+            guarded.connection.poll_transmit(&mut self.transmit, woken);
+            if guarded.connection.has_too_many_abandoned() {
+                return Err(Broken::Abandoned);
             }
-            if self.transmit.is_done() && self.linger.waits(guarded.connection.queued_bytes()) {
-                // A task that wakes itself goes behind all that are ready to run: those callers add to this write.
-                cx.waker().wake_by_ref();
-            } else {
-                // Callers' own writes first: their replies come before those of what is taken now.
-                guarded.connection.poll_sent(&mut self.incoming);
-                guarded.connection.poll_transmit(&mut self.transmit, woken);
-                if guarded.connection.has_too_many_abandoned() {
-                    return Err(Broken::Abandoned);
-                }
-            }
-            guarded.connection.poll_timeout()
+        }
+        let driven = Driven {
+            timeout: guarded.connection.poll_timeout(),
+            stop: guarded.stop,
+            is_drained: guarded.connection.is_drained(),
         };
+        drop(guarded);
         self.transmit.drop_cut();
         wake_all(woken);
+        Ok(driven)
+    }
+
+    fn drive_write(&mut self, cx: &mut Context<'_>, now: Tick) -> Result<(), Broken> {
         self.write_all(cx, now)?;
         if self.needs_flush {
             match self.transport.poll_flush(cx) {
@@ -205,7 +222,7 @@ impl<P: LinkProtocol> Wire<P> {
                 Poll::Pending => {}
             }
         }
-        Ok(timeout)
+        Ok(())
     }
 
     fn write_all(&mut self, cx: &mut Context<'_>, now: Tick) -> Result<(), Broken> {

@@ -7,7 +7,7 @@ use memlink_meta::{Invalid, Meta, Verb};
 use super::{Reading, Request};
 use crate::Client;
 use crate::client::unix_now;
-use crate::cluster::Send;
+use crate::cluster::Exchange;
 use crate::error::Error;
 use crate::link::Timing;
 
@@ -29,7 +29,7 @@ enum State<V: Verb> {
     },
     Sent {
         client: Client,
-        send: Send<Meta, V>,
+        exchange: Exchange<Meta, V>,
     },
     Done,
 }
@@ -71,12 +71,13 @@ impl<V: Verb + Unpin, R: Reading<V> + Unpin> Future for RequestFuture<V, R> {
                     };
                     let cluster = client.cluster();
                     let server = verb.key().map_or(0, |key| cluster.route(key.as_bytes()));
-                    let send = cluster.send_to(server, verb, timing);
-                    this.state = State::Sent { client, send };
+                    let exchange = cluster.send_to(server, verb, timing);
+                    this.state = State::Sent { client, exchange };
                 }
-                State::Sent { client, send } => {
-                    let output = ready!(Pin::new(&mut *send).poll(cx))
-                        .and_then(|output| this.reading.read(send.command(), output, client, send.server_name()));
+                State::Sent { client, exchange } => {
+                    let output = ready!(Pin::new(&mut *exchange).poll(cx)).and_then(|output| {
+                        this.reading.read(exchange.command(), output, client, exchange.server_name())
+                    });
                     this.state = State::Done;
                     return Poll::Ready(output);
                 }

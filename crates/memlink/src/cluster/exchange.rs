@@ -13,14 +13,14 @@ use crate::retry;
 /// A command that was not sent because the connection was lost under it is submitted again by itself, a few times and within the
 /// same deadline: it cannot have run.
 #[must_use = "a command is sent when it is first polled"]
-pub struct Send<P: LinkProtocol, C: Command<P>> {
+pub struct Exchange<P: LinkProtocol, C: Command<P>> {
     call: Call<P, C>,
     attempts: u32,
 }
 
-impl<P: LinkProtocol, C: Command<P>> Send<P, C> {
-    pub(super) fn new(call: Call<P, C>) -> Send<P, C> {
-        Send { call, attempts: 0 }
+impl<P: LinkProtocol, C: Command<P>> Exchange<P, C> {
+    pub(super) fn new(call: Call<P, C>) -> Exchange<P, C> {
+        Exchange { call, attempts: 0 }
     }
 
     /// The configured name of the server it goes to.
@@ -40,7 +40,7 @@ impl<P: LinkProtocol, C: Command<P>> Send<P, C> {
     }
 }
 
-impl<P: LinkProtocol, C: Command<P> + Unpin> Future for Send<P, C> {
+impl<P: LinkProtocol, C: Command<P> + Unpin> Future for Exchange<P, C> {
     type Output = Result<C::Output, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -60,8 +60,8 @@ impl<P: LinkProtocol, C: Command<P> + Unpin> Future for Send<P, C> {
     }
 }
 
-impl<P: LinkProtocol, C: Command<P>> std::fmt::Debug for Send<P, C> {
+impl<P: LinkProtocol, C: Command<P>> std::fmt::Debug for Exchange<P, C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Send").field("server", &self.server()).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("server", &self.server()).finish_non_exhaustive()
     }
 }
