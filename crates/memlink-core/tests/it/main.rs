@@ -1,11 +1,17 @@
 //! The engine, stepped by hand: a simulated wire and clock, and a line-echo protocol that has one of everything.
 #![cfg(test)]
 
+mod abuse;
 mod cuts;
+mod deadlines;
+mod floods;
 mod inside;
 mod leaving;
 mod line;
+mod lives;
+mod memory;
 mod model;
 mod order;
 mod server;
+mod strays;
 mod world;

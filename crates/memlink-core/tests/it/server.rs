@@ -14,6 +14,10 @@ pub(crate) struct Server {
     pub(crate) received: HashSet<u32>,
     /// The last command is one that is answered by silence.
     pub(crate) is_silent: bool,
+    /// The same tags in the order of their coming.
+    pub(crate) order: Vec<u32>,
+    /// User's commands received whole on this connection.
+    pub(crate) served: usize,
     /// What it answers to the opening exchange instead of the truth.
     pub(crate) refusal: Option<String>,
 }
@@ -24,6 +28,11 @@ impl Server {
         self.input.clear();
         self.next = 0;
         self.is_silent = false;
+        self.served = 0;
+    }
+
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.next
     }
 
     /// Reads what has come and gives what it answers, command by command.
@@ -58,6 +67,8 @@ impl Server {
             return Some((len, format!("{answer}\r\n").into_bytes()));
         }
         let tag = number(2) as u32;
+        self.served += 1;
+        self.order.push(tag);
         assert!(self.received.insert(tag), "a command came twice: {line}");
         self.is_silent = words[0] == "s";
         let reply = match words[0] {

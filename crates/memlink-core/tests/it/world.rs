@@ -235,6 +235,20 @@ impl World {
         self.wake();
     }
 
+    pub(crate) fn drain(&mut self) {
+        inside(|| self.connection.drain(&mut self.woken));
+        self.wake();
+    }
+
+    /// Loses the connection and opens the next, and gives what had been read of the old one.
+    pub(crate) fn close_and_reopen(&mut self) -> Incoming<Line> {
+        self.lose(Broken::EndOfStream);
+        let fresh = Incoming::new(self.protocol.clone(), self.limits.clone(), self.now());
+        let old = std::mem::replace(&mut self.incoming, fresh);
+        self.open();
+        old
+    }
+
     /// The driver's task ends without a word, and a new one starts.
     pub(crate) fn driver_gone(&mut self) {
         drop(inside(|| self.connection.driver_gone(&mut self.woken)));

@@ -1,0 +1,158 @@
+//! A header buys no memory: it grows with what was really received.
+//!
+//! The allocator counts per thread, so tests that run beside these do not matter.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use memlink_core::{Broken, Limits};
+
+use crate::line::Kind;
+use crate::world::World;
+
+struct Counting;
+
+thread_local! {
+    static NOW: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
+
+fn note(freed: usize, taken: usize) {
+    // While a thread ends its counters are gone before its last memory is.
+    let _ = NOW.try_with(|now| {
+        now.set(now.get().wrapping_sub(freed).wrapping_add(taken));
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(now.get())));
+    });
+    let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(taken.saturating_sub(freed))));
+}
+
+// SAFETY: everything is passed on to the system's allocator; the counters do not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(0, layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        note(layout.size(), 0);
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, len: usize) -> *mut u8 {
+        note(layout.size(), len);
+        unsafe { System.realloc(at, layout, len) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Runs `work` and gives the most memory that it held at once, and its largest single request.
+fn measure(work: impl FnOnce()) -> (usize, usize) {
+    // Freed memory that was taken before does not count, so the count starts well above nothing.
+    let base = 1 << 40;
+    NOW.set(base);
+    PEAK.set(base);
+    LARGEST.set(0);
+    work();
+    (PEAK.get() - base, LARGEST.get())
+}
+
+const KIB: usize = 1024;
+
+/// A connection that awaits a value, and the header that announces it.
+fn awaits_value(len: usize) -> (World, Vec<u8>) {
+    let mut world = World::open_with(Limits::default());
+    world.submit(Kind::Value(0));
+    world.take();
+    world.write(usize::MAX);
+    world.replies.clear();
+    (world, format!("= 0 {len}\r\n").into_bytes())
+}
+
+#[test]
+fn a_header_alone_buys_64_kib_at_most() {
+    for len in [100 * KIB, 1024 * KIB, 8 * 1024 * KIB] {
+        let (mut world, header) = awaits_value(len);
+        let (peak, _) = measure(|| {
+            world.incoming.handle_bytes(world.now(), &header);
+            world.incoming.poll_replies().expect("a header");
+            world.incoming.read_with(|space| assert!(space.has_remaining_mut()));
+        });
+        assert!(peak <= 2 * header.len() + 64 * KIB, "{len}: {peak}");
+    }
+}
+
+#[test]
+fn memory_grows_with_what_was_received() {
+    for (len, step) in [(8 * 1024 * KIB, 16 * KIB), (1024 * KIB, 700), (300 * KIB, 64 * KIB), (50 * KIB, 1)] {
+        let (mut world, header) = awaits_value(len);
+        let body = vec![b'x'; step];
+        let (mut received, now) = (0, world.now());
+        let receive = |world: &mut World, bytes: &[u8]| {
+            world.incoming.handle_bytes(now, bytes);
+            world.incoming.poll_replies().expect("no more than was announced");
+        };
+        measure(|| receive(&mut world, &header));
+        received += header.len();
+        while received + step < len {
+            receive(&mut world, &body);
+            received += step;
+            let peak = PEAK.get() - (1 << 40);
+            assert!(peak <= 2 * received + 64 * KIB, "{len} by {step}: {peak} after {received}");
+        }
+    }
+}
+
+#[test]
+fn what_is_too_large_is_refused_without_memory() {
+    let largest = Limits::default().value_len_max;
+    for len in [largest + 3_000, usize::MAX / 2, usize::MAX - 40, usize::MAX] {
+        let (mut world, header) = awaits_value(len);
+        let (peak, _) = measure(|| {
+            world.incoming.handle_bytes(world.now(), &header);
+            assert!(matches!(world.incoming.poll_replies(), Err(Broken::ReplyTooLarge { .. })), "{len}");
+        });
+        assert!(peak <= 5 * KIB, "{len}: {peak}");
+    }
+}
+
+#[test]
+fn a_stream_of_small_replies_needs_no_more_than_a_read() {
+    let mut world = World::open_with(Limits { turn_replies_max: 4, ..Limits::default() });
+    for round in 0..50 {
+        for _ in 0..40 {
+            world.submit(Kind::Echo);
+        }
+        let (peak, _) = measure(|| {
+            world.take();
+            world.write(usize::MAX);
+            world.deliver(usize::MAX);
+        });
+        world.look_all();
+        assert!(peak < 64 * KIB, "{round}: {peak}");
+    }
+    world.check_end();
+}
+
+#[test]
+fn a_value_that_is_kept_keeps_little_else() {
+    let mut world = World::open_with(Limits::default());
+    let callers: Vec<usize> = [100, 5_000, 17_000, 70_000, 300_000].map(|len| world.submit(Kind::Value(len))).into();
+    world.take();
+    world.write(usize::MAX);
+    let replies: Vec<u8> = world.replies.drain(..).collect();
+    measure(|| {
+        for piece in replies.chunks(10_000) {
+            world.receive(piece);
+        }
+        world.incoming.shrink();
+    });
+    let kept = NOW.get() - (1 << 40);
+    assert!(kept < replies.len() + replies.len() / 4, "{kept} for {}", replies.len());
+    world.look_all();
+    callers.iter().for_each(|n| world.assert_replied(*n));
+    world.check_end();
+}
