@@ -23,7 +23,7 @@ use crate::{
 /// | [`increment`](Arithmetic::increment), [`decrement`](Arithmetic::decrement) | `MD` | up wraps at 2^64, down stops at 0 |
 /// | [`delta`](Arithmetic::delta) | `D` | by how much; 1 without it |
 /// | [`vivify`](Arithmetic::vivify) | `N` | create a missing item, which lives for this time; the delta is not applied to it |
-/// | [`initial`](Arithmetic::initial) | `J` | with `vivify`: the number it is created with; 0 without it |
+/// | [`initial`](Arithmetic::initial) | `J` | the number a missing item is created with; 0 with `vivify` alone |
 /// | [`touch`](Arithmetic::touch) | `T` | set the time to live |
 /// | [`compare_cas`](Arithmetic::compare_cas) | `C` | only if the item has this id; an item that is created has none to compare |
 /// | [`override_cas`](Arithmetic::override_cas) | `E` | the id of the item afterwards; 1.6.27 |
@@ -96,7 +96,8 @@ impl Arithmetic {
         Arithmetic { vivify: Some(ttl.into()), ..self }
     }
 
-    /// The number with which [`vivify`](Arithmetic::vivify) creates the item.
+    /// Creates a missing item with this number. It lives as long as [`vivify`](Arithmetic::vivify) says, else as long as
+    /// [`touch`](Arithmetic::touch) says, else for ever.
     #[must_use]
     pub fn initial(self, initial: u64) -> Arithmetic {
         Arithmetic { initial: Some(initial), ..self }
@@ -273,12 +274,12 @@ impl Command<Meta> for Arithmetic {
 
 impl Verb for Arithmetic {
     fn prepare(&mut self, now_unix: u64) -> Result<(), Invalid> {
+        // Whoever names a number to begin with wants it created; the server only does so if it is told for how long.
+        if self.initial.is_some() && self.vivify.is_none() {
+            self.vivify = Some(self.touch.unwrap_or(Ttl::NEVER));
+        }
         settle(now_unix, [&mut self.touch, &mut self.vivify])?;
         refuse(&[
-            (
-                self.initial.is_some() && self.vivify.is_none(),
-                "an initial number without vivify has no effect: the server needs the time to live of what it creates",
-            ),
             (self.compare_cas == Some(0), CAS_ZERO),
             (
                 self.quiet && (self.value || self.cas || self.ttl),

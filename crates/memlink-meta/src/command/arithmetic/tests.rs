@@ -16,6 +16,8 @@ fn every_option_has_its_flag() {
         (up().delta(u64::MAX), "ma k OAAAA D18446744073709551615"),
         (up().vivify(Ttl::NEVER), "ma k OAAAA N0"),
         (up().vivify(Ttl::seconds(60)).initial(5), "ma k OAAAA N60 J5"),
+        (up().initial(5), "ma k OAAAA N0 J5"),
+        (up().initial(5).touch(Ttl::seconds(60)), "ma k OAAAA T60 N60 J5"),
         (up().touch(Ttl::seconds(300)).vivify(Ttl::seconds(60)), "ma k OAAAA T300 N60"),
         (up().compare_cas(7), "ma k OAAAA C7"),
         (up().override_cas(0), "ma k OAAAA E0"),
@@ -45,7 +47,6 @@ fn every_option_has_its_flag() {
 #[test]
 fn what_means_nothing_is_refused() {
     let cases = [
-        (up().initial(5), "without vivify"),
         (up().compare_cas(0), "CAS id 0"),
         (up().quiet().with_value(), "quiet"),
         (up().quiet().with_ttl(), "quiet"),
