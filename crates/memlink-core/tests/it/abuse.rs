@@ -141,10 +141,21 @@ fn verdicts_that_the_input_does_not_allow_end_the_connection() {
     ] {
         assert!(check(std::slice::from_ref(&verdict)).is_err(), "{verdict:?}");
     }
-    let parts = [Verdict::Part { len: 1, tail: 0 }, Verdict::Silence];
-    assert!(check(&parts).is_err(), "silence behind a part would give the part to the next command");
     assert_eq!(check(&[Verdict::More { total: 0 }]), Ok(()), "less than there is means one more");
     assert_eq!(check(&[Verdict::Last { len: 4, tail: 4, why: why.clone() }]), Err(why));
+}
+
+#[test]
+fn silence_behind_a_part_does_not_give_the_part_to_the_next_command() {
+    let verdicts = [Verdict::Part { len: 1, tail: 0 }, Verdict::Silence, reply(3, 0)];
+    let mut life = Life::new(&verdicts, ready);
+    life.open().expect("it opens at once");
+    for n in 0..2 {
+        life.connection.submit(&Any, Tick::NEVER, true, &mut Some(n)).expect("there is room");
+        life.write();
+    }
+    assert!(matches!(life.receive(b"four"), Err(Broken::Syntax(_))));
+    assert_eq!(life.woken, []);
 }
 
 #[test]
