@@ -23,6 +23,7 @@ impl Frame {
 
     /// Copies `bytes`.
     #[must_use]
+    #[inline]
     pub fn copy_from(bytes: &[u8]) -> Frame {
         match u8::try_from(bytes.len()) {
             Ok(len) if bytes.len() <= Frame::SHORT_MAX => {
@@ -36,6 +37,7 @@ impl Frame {
 
     /// The bytes of the reply.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
             Repr::Short { len, bytes } => &bytes[..usize::from(*len)],
@@ -45,6 +47,7 @@ impl Frame {
 
     /// Length in bytes.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Short { len, .. } => usize::from(*len),
@@ -61,6 +64,7 @@ impl Frame {
     /// The bytes from `start` on, as a value to keep: copied when short, else without a copy and without an allocation.
     /// Empty when `start` lies behind the end.
     #[must_use]
+    #[inline]
     pub fn into_bytes_from(self, start: usize) -> Bytes {
         match self.0 {
             Repr::Short { len, bytes } => {

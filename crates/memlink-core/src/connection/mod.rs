@@ -102,6 +102,9 @@ pub enum Phase {
     Open,
     /// The server is known to be unreachable or to refuse us; commands are refused at once with this cause.
     Down(Cause),
+    /// The socket of a server that was [down](Phase::Down) is there again and the opening exchange runs. Commands go on being
+    /// refused until it has ended well: a frozen server accepts connections, too.
+    Reopening(Cause),
     /// Being shut down: what is in flight may finish, nothing new is taken.
     Draining,
     /// Shut down.
@@ -149,6 +152,8 @@ impl<P: Protocol, W> Connection<P, W> {
         if self.outgoing.is_empty() {
             self.outgoing.shrink();
         }
+        self.sent.shrink_to_fit();
+        self.left_at.shrink_to_fit();
     }
 
     /// Whether the driver has to be told; it is told once until it has looked.

@@ -20,7 +20,7 @@ impl<P: Protocol, W> Connection<P, W> {
         woken: &mut Vec<W>,
     ) -> Result<(), Broken> {
         // A connection that is being shut down needs no further opening.
-        if self.phase != Phase::Opening {
+        if !matches!(self.phase, Phase::Opening | Phase::Reopening(_)) {
             return Ok(());
         }
         match reply {

@@ -22,7 +22,7 @@ pub struct Remains<E> {
 /// ```text
 ///   Idle --dialling--> Dialling --opened--> Opening --the exchange ends--> Open
 ///    ^  <----------------'------------closed---'----------------------------'
-///    '--- down: from everywhere, until the next opened;   drain, shutdown: from everywhere, for good
+///    '--- down: from everywhere, until the next exchange ends;   drain, shutdown: from everywhere, for good
 /// ```
 impl<P: Protocol, W> Connection<P, W> {
     /// A connection is being made. Waiting commands go on waiting. While the server is [down](Connection::down) commands go
@@ -52,12 +52,17 @@ impl<P: Protocol, W> Connection<P, W> {
             return Err(Broken::Shutdown);
         }
         if self.is_connected || incoming.life.is_some() {
+            // What was in the hands of whoever drove the last one may have been written.
+            self.sync(self.handed);
             return Err(Broken::OutOfPlace("a connection was opened before the last one was closed"));
         }
         incoming.life = Some(self.life);
         self.is_connected = true;
         self.may_write_inline = may_write_inline;
-        self.phase = Phase::Opening;
+        self.phase = match core::mem::replace(&mut self.phase, Phase::Opening) {
+            Phase::Down(cause) => Phase::Reopening(cause),
+            _ => Phase::Opening,
+        };
         self.opening_ends = now.after(self.limits.opening_timeout);
         self.stats.opened += 1;
         self.opening_step(now, incoming, None, woken)
@@ -122,14 +127,18 @@ impl<P: Protocol, W> Connection<P, W> {
         });
         self.stats.failed += lost;
         let remains = self.reset(transmit);
-        if !self.is_ending() && !matches!(self.phase, Phase::Down(_)) {
-            self.phase = if self.is_wanted() { Phase::Dialling } else { Phase::Idle };
+        if !self.is_ending() {
+            self.phase = match core::mem::replace(&mut self.phase, Phase::Idle) {
+                Phase::Down(cause) | Phase::Reopening(cause) => Phase::Down(cause),
+                _ if self.is_wanted() => Phase::Dialling,
+                _ => Phase::Idle,
+            };
         }
         remains
     }
 
-    /// The server is known to be unreachable, or to refuse us: all who wait are told, and until the next
-    /// [`opened`](Connection::opened) so is everyone who comes.
+    /// The server is known to be unreachable, or to refuse us: all who wait are told, and until the next opening exchange has
+    /// ended well so is everyone who comes.
     pub fn down(&mut self, cause: Cause, woken: &mut Vec<W>) {
         if self.is_ending() {
             return;

@@ -143,6 +143,49 @@ fn a_server_that_is_down_refuses_until_the_next_connection() {
 }
 
 #[test]
+fn a_server_that_was_down_takes_commands_when_its_opening_has_ended_well() {
+    let mut world = World::new(Line { rounds: 1, ..Line::default() }, Limits::default());
+    world.down(Cause::Down("refused".to_owned()));
+    world.open();
+    let early = world.submit(Kind::Echo);
+    world.assert_failed(early, NOT_SENT);
+    // It accepts and says nothing, as a frozen one does: still nobody is kept waiting.
+    world.take();
+    world.write(usize::MAX);
+    world.lose(Broken::OpeningTimeout);
+    let again = world.submit(Kind::Echo);
+    world.assert_failed(again, NOT_SENT);
+    world.open();
+    world.turn();
+    let last = world.submit(Kind::Echo);
+    world.turn();
+    world.assert_replied(last);
+    world.check_end();
+}
+
+#[test]
+fn a_server_that_was_down_serves_nobody_before_its_opening_has_ended() {
+    let mut world = World::new(Line { rounds: 2, ..Line::default() }, Limits::default());
+    let cause = Cause::Down("refused".to_owned());
+    world.down(cause.clone());
+    for _ in 0..2 {
+        world.open();
+        assert_eq!(*world.connection.phase(), Phase::Reopening(cause.clone()));
+        let early = world.submit(Kind::Echo);
+        assert_eq!(world.ended(early), Some(&Ended::Failed(NOT_SENT, cause.clone())));
+        world.lose(Broken::EndOfStream);
+        assert_eq!(*world.connection.phase(), Phase::Down(cause.clone()), "an opening that failed proves nothing");
+    }
+    world.open();
+    world.turn();
+    assert_eq!(*world.connection.phase(), Phase::Open);
+    let served = world.submit(Kind::Echo);
+    world.turn();
+    world.assert_replied(served);
+    world.check_end();
+}
+
+#[test]
 fn draining_ends_what_waits_and_lets_finish_what_was_sent() {
     for rounds in [0, 1] {
         let mut world =

@@ -151,11 +151,17 @@ fn a_refusal_and_a_flood_end_the_opening_exchange() {
 #[test]
 fn an_opening_twice_is_a_doubt() {
     let mut world = World::open_with(Limits::default());
-    let n = world.submit(Kind::Echo);
+    let taken = world.submit(Kind::Echo);
+    world.take();
+    world.write(usize::MAX);
+    let queued = world.submit(Kind::Echo);
+    // A driver that forgets to close, and has thrown away what it wrote from.
+    world.transmit = memlink_core::Transmit::default();
     world.is_up = false;
     world.open();
     assert!(matches!(world.lost[..], [Broken::OutOfPlace(_)]));
     world.look_all();
-    world.assert_failed(n, NOT_SENT);
+    world.assert_failed(taken, UNKNOWN);
+    world.assert_failed(queued, NOT_SENT);
     world.check_end();
 }

@@ -21,7 +21,7 @@ use memlink_ring::{Ring, Router};
 
 use crate::config::{ConfigError, Server, Settings};
 use crate::error::Error;
-use crate::link::{LinkProtocol, LinkState, Timing};
+use crate::link::{Link, LinkProtocol, LinkState, Timing};
 
 /// Servers of one protocol, each reached by a few shared connections, and the function from keys to servers.
 ///
@@ -103,6 +103,16 @@ impl<P: LinkProtocol> Cluster<P> {
 
     pub(crate) fn send_to<C: Command<P>>(&self, server: usize, command: C, timing: Timing) -> Exchange<P, C> {
         Exchange::new(self.topology.pool(server).pick().call(command, timing))
+    }
+
+    /// One of the connections to the server with this index: commands that are [sent over](Cluster::send_over) it leave in the order
+    /// in which they are first polled.
+    pub(crate) fn lane(&self, server: usize) -> &Arc<Link<P>> {
+        self.topology.pool(server).pick()
+    }
+
+    pub(crate) fn send_over<C: Command<P>>(&self, lane: &Arc<Link<P>>, command: C, timing: Timing) -> Exchange<P, C> {
+        Exchange::new(lane.call(command, timing))
     }
 
     /// Two commands for one server, over the same connection: if the first is polled first, they leave in this order.

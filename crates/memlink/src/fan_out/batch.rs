@@ -1,10 +1,11 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use memlink_meta::{
-    Arithmetic, Counted, Delete, DeleteOutcome, Get, Got, Invalid, Key, Set, SetMode, Stored, Ttl, Verb,
+    Arithmetic, Counted, Delete, DeleteOutcome, Get, Got, Invalid, Key, Meta, Set, SetMode, Stored, Ttl, Verb,
 };
 
 use super::many::{BulkFuture, Many, timing};
@@ -14,7 +15,7 @@ use crate::client::unix_now;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::lease;
-use crate::link::Timing;
+use crate::link::{Link, Timing};
 use crate::value::Value;
 
 /// Commands of different kinds to be sent together: see [`Client::batch`].
@@ -130,8 +131,7 @@ impl<'c> IntoFuture for Batch<'c> {
                 groups[server].push((place, verb));
             }
             let client = self.client;
-            let groups = groups.into_iter().enumerate().map(|(server, group)| {
-                group.into_iter().map(move |(place, verb)| async move {
+    XX.into_iter().map(move |(place, verb)| async move {
                     let outcome = match verb {
                         Ok(verb) => verb.send(client, server, timing).await,
                         Err(invalid) => Err(Error::invalid(&invalid)),
@@ -145,6 +145,9 @@ impl<'c> IntoFuture for Batch<'c> {
     }
 }
 
+/// The connection that a batch uses to one server.
+type Lane = Arc<Link<Meta>>;
+
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<BatchOutcome, Error>> + Send + 'a>>;
 
 impl Any {
@@ -157,7 +160,7 @@ impl Any {
         }
     }
 
-    fn server(&self, cluster: &Cluster<memlink_meta::Meta>) -> usize {
+    fn server(&self, cluster: &Cluster<Meta>) -> usize {
         let key = match self {
             Any::Get(get) => get.key(),
             Any::Set(set) => set.key(),
@@ -167,22 +170,22 @@ impl Any {
         key.map_or(0, |key| cluster.route(key.as_bytes()))
     }
 
-    fn send(self, client: &Client, server: usize, timing: Timing) -> Sending<'_> {
+    fn send<'a>(self, client: &'a Client, lane: &'a Lane, timing: Timing) -> Sending<'a> {
         let cluster = client.cluster();
         match self {
             Any::Get(get) => Box::pin(async move {
                 let Some(key) = get.key().cloned() else { return Ok(BatchOutcome::Got(None)) };
-                let got = answer(cluster, server, get, timing).await?;
+                let got = answer(cluster, lane, get, timing).await?;
                 Ok(BatchOutcome::Got(got.map(|got| value(client, key, got))))
             }),
             Any::Set(set) => {
-                Box::pin(async move { answer(cluster, server, set, timing).await.map(BatchOutcome::Stored) })
+                Box::pin(async move { answer(cluster, lane, set, timing).await.map(BatchOutcome::Stored) })
             }
             Any::Delete(delete) => {
-                Box::pin(async move { answer(cluster, server, delete, timing).await.map(BatchOutcome::Deleted) })
+                Box::pin(async move { answer(cluster, lane, delete, timing).await.map(BatchOutcome::Deleted) })
             }
             Any::Arithmetic(arithmetic) => {
-                Box::pin(async move { answer(cluster, server, arithmetic, timing).await.map(BatchOutcome::Counted) })
+                Box::pin(async move { answer(cluster, lane, arithmetic, timing).await.map(BatchOutcome::Counted) })
             }
         }
     }
@@ -196,11 +199,11 @@ fn value(client: &Client, key: Key, mut got: Got) -> Value {
     Value::new(key, got)
 }
 
-async fn answer<V, T>(cluster: &Cluster<memlink_meta::Meta>, server: usize, verb: V, timing: Timing) -> Result<T, Error>
+async fn answer<V, T>(cluster: &Cluster<Meta>, lane: &Lane, verb: V, timing: Timing) -> Result<T, Error>
 where
-    V: Verb + Unpin + memlink_core::Command<memlink_meta::Meta, Output = Result<T, memlink_meta::Fault>>,
+    V: Verb + Unpin + memlink_core::Command<Meta, Output = Result<T, memlink_meta::Fault>>,
 {
-    let send = cluster.send_to(server, verb, timing);
+    let send = cluster.send_over(lane, verb, timing);
     let name = send.server_name();
     send.await?.map_err(|fault| Error::fault(name, &fault))
 }

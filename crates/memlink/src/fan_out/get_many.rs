@@ -126,8 +126,9 @@ async fn by_lines(client: &Client, timing: Timing, keys: Vec<Result<Key, Invalid
         }
     }
     let mut lines = Vec::new();
+    let keys_max = (cluster.settings().limits.unclaimed_bytes_max / VALUE_LEN).clamp(1, KEYS_MAX);
     let lines_by_server = groups.into_iter().enumerate().map(|(server, group)| {
-        let cut: Vec<_> = cut_into_lines(group).into_iter().map(|line| (server, line)).collect();
+        let cut: Vec<_> = cut_into_lines(group, keys_max).into_iter().map(|line| (server, line)).collect();
         cut
     });
     let started: Vec<Vec<_>> = lines_by_server
@@ -177,10 +178,10 @@ fn spread(
 }
 
 /// Keys that fit one line each, with their places.
-fn cut_into_lines(mut group: Vec<(usize, Key)>) -> Vec<(Vec<usize>, Vec<Key>)> {
+fn cut_into_lines(mut group: Vec<(usize, Key)>, keys_max: usize) -> Vec<(Vec<usize>, Vec<Key>)> {
     let mut lines = Vec::new();
     while !group.is_empty() {
-        let fitting = MultiGet::fitting(group.iter().map(|(_, key)| key)).clamp(1, KEYS_MAX.min(group.len()));
+        let fitting = MultiGet::fitting(group.iter().map(|(_, key)| key)).clamp(1, keys_max.min(group.len()));
         let rest = group.split_off(fitting);
         lines.push(std::mem::replace(&mut group, rest).into_iter().unzip());
     }
@@ -190,6 +191,9 @@ fn cut_into_lines(mut group: Vec<(usize, Key)>) -> Vec<(Vec<usize>, Vec<Key>)> {
 /// Keys of one line: beyond a hundred the server's cost for each no longer falls, while everybody else on the connection waits for
 /// the whole answer.
 const KEYS_MAX: usize = 100;
+
+/// Largest value by a server's default limit, with what is kept beside it: the values of a line may not hold more than one reply may.
+const VALUE_LEN: usize = (1 << 20) + 1024;
 
 async fn send_line(
     client: &Client,

@@ -124,8 +124,9 @@ where
         }
     }
     let groups = groups.into_iter().enumerate().map(|(server, group)| {
+        let lane = cluster.lane(server);
         group.into_iter().map(move |(place, verb)| {
-            let send = cluster.send_to(server, verb, timing);
+            let send = cluster.send_over(lane, verb, timing);
             let name = send.server_name();
             async move { (place, (send.await, name)) }
         })

@@ -144,7 +144,7 @@ impl<P: LinkProtocol> Link<P> {
         // The sender lives in `shared`, which lives as long as `self`.
         let _ = state.wait_for(|state| !matches!(state, LinkState::Idle | LinkState::Dialling)).await;
         let cause = match self.shared.lock().connection.phase() {
-            Phase::Down(cause) => cause.clone(),
+            Phase::Down(cause) | Phase::Reopening(cause) => cause.clone(),
             Phase::Draining | Phase::Shutdown => Cause::Shutdown,
             Phase::Idle | Phase::Dialling | Phase::Opening | Phase::Open => return Ok(()),
         };
