@@ -131,9 +131,11 @@ impl<'c> IntoFuture for Batch<'c> {
                 groups[server].push((place, verb));
             }
             let client = self.client;
-    XX.into_iter().map(move |(place, verb)| async move {
+            let groups = groups.into_iter().enumerate().map(|(server, group)| {
+                let lane = cluster.lane(server);
+                group.into_iter().map(move |(place, verb)| async move {
                     let outcome = match verb {
-                        Ok(verb) => verb.send(client, server, timing).await,
+                        Ok(verb) => verb.send(client, lane, timing).await,
                         Err(invalid) => Err(Error::invalid(&invalid)),
                     };
                     (place, outcome)
