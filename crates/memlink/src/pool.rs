@@ -6,7 +6,7 @@ use std::time::Duration;
 use memlink_core::Stats;
 
 use crate::config::{Server, Settings};
-use crate::link::{CallError, Link, LinkProtocol, LinkState};
+use crate::link::{CallError, Link, LinkProtocol, LinkState, dial_gate};
 
 /// The links to one server.
 pub(crate) struct Pool<P: LinkProtocol> {
@@ -18,7 +18,11 @@ impl<P: LinkProtocol> Pool<P> {
     pub(crate) fn new(server: &Server, protocol: &Arc<P>, settings: &Settings) -> Pool<P> {
         let name: Arc<str> = server.name.as_str().into();
         let options = settings.link_options();
-        let link = |_| Arc::new(Link::new(name.clone(), server.address.clone(), protocol.clone(), options.clone()));
+        let gate = dial_gate();
+        let link = |_| {
+            let (name, address, protocol) = (name.clone(), server.address.clone(), protocol.clone());
+            Arc::new(Link::new(name, address, protocol, options.clone(), gate.clone()))
+        };
         Pool { links: (0..settings.connections.max(1)).map(link).collect(), next: AtomicUsize::new(0) }
     }
 

@@ -4,6 +4,8 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::transport::{self, Address, Stream, TcpOptions, Transport};
 
 /// A user's own way to open a stream to a server: an in-memory pipe in a test, a proxy, a mesh.
@@ -24,16 +26,29 @@ pub(crate) enum Dialer {
     User(Arc<dyn Connector>),
 }
 
+/// Lets one dial at a time through to one server, however many links it has: a server that comes back, or does not, is not
+/// stormed.
+pub(crate) type DialGate = Arc<Semaphore>;
+
+/// A gate for one server.
+pub(crate) fn dial_gate() -> DialGate {
+    Arc::new(Semaphore::new(1))
+}
+
 impl Dialer {
-    pub(crate) fn dial(&self, address: &Address) -> Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>> {
-        let address = address.clone();
-        match self.clone() {
-            Dialer::System(options) => Box::pin(async move { transport::open(&address, &options).await }),
-            Dialer::User(connector) => {
-                let stream = connector.connect(&address);
-                Box::pin(async move { stream.await.map(Transport::Other) })
+    pub(super) fn dial(
+        &self,
+        address: &Address,
+        gate: &DialGate,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>> {
+        let (address, dialer, gate) = (address.clone(), self.clone(), gate.clone());
+        Box::pin(async move {
+            let _turn = gate.acquire().await.map_err(io::Error::other)?;
+            match dialer {
+                Dialer::System(options) => transport::open(&address, &options).await,
+                Dialer::User(connector) => connector.connect(&address).await.map(Transport::Other),
             }
-        }
+        })
     }
 }
 

@@ -106,7 +106,7 @@ impl<P: LinkProtocol> Driver<P> {
     }
 
     fn begin_dial(&mut self, now: Tick) {
-        let dial = self.shared.options.dialer.dial(&self.shared.address);
+        let dial = self.shared.options.dialer.dial(&self.shared.address, &self.shared.gate);
         self.dial_began = now;
         self.way = Way::Dialling { dial, ends: now.after(self.shared.options.dial_timeout) };
         {

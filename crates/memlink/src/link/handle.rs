@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::driver::Driver;
-use super::{Call, CallError, Dialer, LinkProtocol, Timing};
+use super::{Call, CallError, DialGate, Dialer, LinkProtocol, Timing};
 use crate::event::{Event, Observer};
 use crate::transport::{Address, InlineWrite};
 
@@ -58,6 +58,7 @@ pub(super) struct Shared<P: LinkProtocol> {
     pub(super) address: Address,
     pub(super) protocol: Arc<P>,
     pub(super) options: LinkOptions,
+    pub(super) gate: DialGate,
     pub(super) state: watch::Sender<LinkState>,
     #[cfg(feature = "tracing")]
     log: crate::log::Limiter,
@@ -78,7 +79,13 @@ pub(super) struct Guarded<P: LinkProtocol> {
 }
 
 impl<P: LinkProtocol> Link<P> {
-    pub(crate) fn new(name: Arc<str>, address: Address, protocol: Arc<P>, options: LinkOptions) -> Link<P> {
+    pub(crate) fn new(
+        name: Arc<str>,
+        address: Address,
+        protocol: Arc<P>,
+        options: LinkOptions,
+        gate: DialGate,
+    ) -> Link<P> {
         let connection = Connection::new(protocol.clone(), options.limits.clone());
         let guarded =
             Guarded { connection, driver: None, inline: None, stop: None, dial_wanted: false, distrusted: None };
@@ -91,6 +98,7 @@ impl<P: LinkProtocol> Link<P> {
                 address,
                 protocol,
                 options,
+                gate,
                 state: watch::Sender::new(LinkState::Idle),
                 #[cfg(feature = "tracing")]
                 log: crate::log::Limiter::default(),

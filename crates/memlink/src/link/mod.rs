@@ -19,8 +19,8 @@ mod wire;
 
 use backoff::Backoff;
 pub(crate) use call::{Call, CallError, Timing};
-pub(crate) use connect::Dialer;
 pub use connect::{ConnectFuture, Connector};
+pub(crate) use connect::{DialGate, Dialer, dial_gate};
 pub use handle::LinkState;
 pub(crate) use handle::{Link, LinkOptions};
 
