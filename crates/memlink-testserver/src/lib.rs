@@ -38,7 +38,8 @@
 //! 5. The time of last use moves with every fetch from the second on; memcached
 //!    moves it depending on where its background thread has put the item.
 //! 6. A value of white space alone is no number; memcached reads on into the
-//!    memory behind it.
+//!    memory behind it. There, too, 1.6.18 looks for a minus sign before it takes
+//!    a counter of 2^63 or more; here such a counter counts.
 //! 7. `flush_all` takes every item stored before it; memcached can miss one that
 //!    was fetched in the same second.
 //! 8. `watch` is refused as with `-W`. `lru_crawler`, `lru` and `slabs automove`

@@ -109,7 +109,6 @@ impl Session {
     /// accepted if it arrives whole, and ends the session if it does not; and a
     /// counter that was fetched in the same call is not changed in place.
     pub fn handle(&mut self, cache: &mut Cache, now: Duration, input: &mut BytesMut, output: &mut BytesMut) -> Step {
-        cache.counts.bytes_read += input.len() as u64;
         let unused_before = input.len();
         let output_before = output.len();
         self.commands_left = COMMANDS_PER_WRITE;
@@ -118,8 +117,7 @@ impl Session {
                 break step;
             }
         };
-        // What was left over is counted when it is used.
-        cache.counts.bytes_read -= input.len().min(unused_before) as u64;
+        cache.counts.bytes_read += unused_before.saturating_sub(input.len()) as u64;
         cache.counts.bytes_written += (output.len() - output_before) as u64;
         step
     }

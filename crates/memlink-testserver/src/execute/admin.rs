@@ -27,8 +27,7 @@ pub(super) fn execute(context: &mut Context<'_>, request: &Request<'_>) {
 /// `shutdown [graceful]\r\n`.
 pub(super) fn shutdown(context: &mut Context<'_>, request: &Request<'_>) -> Then {
     let graceful = request.tokens.at(1);
-    // The new parser is content with the beginning of the word.
-    let is_graceful = if context.is_modern() { b"graceful".starts_with(graceful) } else { graceful == b"graceful" };
+    let is_graceful = is_word(context.is_modern(), graceful, "graceful");
     if !context.cache.settings.shutdown_allowed {
         let text =
             if context.is_modern() { "SERVER_ERROR: shutdown not enabled" } else { "ERROR: shutdown not enabled" };
@@ -42,6 +41,17 @@ pub(super) fn shutdown(context: &mut Context<'_>, request: &Request<'_>) -> Then
             context.classic(request).line("CLIENT_ERROR invalid shutdown mode");
             Then::Done
         }
+    }
+}
+
+/// Whether a token is one of the words that commands take as arguments. The new
+/// parser is content with the beginning of the word, but compares as C does: a
+/// NUL ends the token, and then it must be the whole word.
+pub(super) fn is_word(modern: bool, token: &[u8], word: &str) -> bool {
+    match token.iter().position(|byte| *byte == 0) {
+        None if modern => word.as_bytes().starts_with(token),
+        Some(end) if modern => token.get(..end) == Some(word.as_bytes()),
+        _ => token == word.as_bytes(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! server does not have is shown as it looks in an idle memcached.
 
 use super::Context;
+use super::admin::is_word;
 use crate::cache::Cache;
 use crate::limits::{CACHEDUMP_BYTES_MAX, UPTIME_HIDDEN_S};
 use crate::parse::{BAD_FORMAT, ERROR, Request, number};
@@ -20,9 +21,7 @@ pub(super) fn execute(context: &mut Context<'_>, request: &Request<'_>) {
     let modern = context.is_modern();
     // The new parser takes a topic by its first letters, and the first topic
     // in this order that begins with them.
-    let is = |name: &str| {
-        if modern { name.as_bytes().starts_with(topic) } else { name.as_bytes() == topic }
-    };
+    let is = |name: &str| is_word(modern, topic, name);
     if request.tokens.len() == 1 {
         return general(context);
     }
@@ -231,9 +230,7 @@ fn slabs(context: &mut Context<'_>) {
 fn detail(context: &mut Context<'_>, request: &Request<'_>) {
     let asked = request.tokens.at(2);
     let modern = context.is_modern();
-    let is = |name: &str| {
-        if modern { name.as_bytes().starts_with(asked) } else { name.as_bytes() == asked }
-    };
+    let is = |name: &str| is_word(modern, asked, name);
     let given = request.tokens.len() > 2;
     if given && is("on") {
         context.cache.prefixes.on = true;

@@ -65,6 +65,7 @@ impl Reference {
             .args(["-o", "no_modern"])
             .env("MEMCACHED_PORT_FILENAME", &port_file)
             .stdin(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("{:?} does not start: {error}", program()));
         let mut reference = Reference { process, port: 0, port_file };
