@@ -35,8 +35,6 @@ pub enum Cause {
     Refused(Refusal),
     /// The queue is full and the caller chose not to wait.
     QueueFull,
-    /// One command of this size can never be sent: it is larger than the bound on queued bytes.
-    TooLarge,
     /// Replies that nobody has fetched hold more memory than [`Limits::unclaimed_bytes_max`](crate::Limits); this one was
     /// dropped. The server has answered.
     Unclaimed,
@@ -126,7 +124,6 @@ impl fmt::Display for Cause {
             Cause::Down(text) => write!(f, "the server is down: {text}"),
             Cause::Refused(refusal) => refusal.fmt(f),
             Cause::QueueFull => f.write_str("the queue is full"),
-            Cause::TooLarge => f.write_str("the command is larger than the bound on queued bytes"),
             Cause::Unclaimed => f.write_str("the reply was dropped because too many replies are not being fetched"),
             Cause::Shutdown => f.write_str("the link was shut down"),
         }

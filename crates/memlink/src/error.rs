@@ -143,7 +143,6 @@ fn kind_of(cause: &Cause) -> ErrorKind {
         Cause::Down(_) => ErrorKind::ServerDown,
         Cause::Refused(Refusal::Incompatible(_) | Refusal::Denied(_)) | Cause::Refused(_) => ErrorKind::Refused,
         Cause::QueueFull => ErrorKind::QueueFull,
-        Cause::TooLarge => ErrorKind::Invalid,
         Cause::Unclaimed => ErrorKind::Unclaimed,
         Cause::Shutdown => ErrorKind::Closed,
         // Core may learn of further causes; what they have in common is that the connection did not serve the command.
