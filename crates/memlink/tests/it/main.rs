@@ -1,9 +1,13 @@
 //! The client against real servers: memcached processes, the embedded server, and strangers that are neither.
 
 mod bulk;
+mod cancel;
+mod input;
 mod leases;
 mod memcached;
+mod million;
 mod show;
+mod strangers;
 mod table;
 mod verbs;
 mod wait;
