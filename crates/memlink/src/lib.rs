@@ -1,4 +1,69 @@
 //! A memcached client for tokio: all callers share a few pipelined connections.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = memlink_testserver::TestServer::start().await?;
+//! # let url = &format!("memcache://{}?timeout_ms=60000", server.address());
+//! // let url = "memcache://cache-1,cache-2:11212";
+//! let cache = memlink::Client::connect(url).await?;
+//!
+//! cache.set("user:1", "ada").ttl(Duration::from_secs(60)).await?;
+//! let name = cache.get("user:1").await?.expect("it was stored just now");
+//! assert_eq!(name, "ada");
+//! assert!(cache.get("user:2").await?.is_none(), "a miss is an answer, not an error");
+//!
+//! let visits = cache.increment("visits").initial(1).await?;
+//! assert_eq!(visits, Some(1));
+//!
+//! for outcome in cache.get_many(["user:1", "user:2"]).await {
+//!     println!("{:?}", outcome?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # In which order?
+//!
+//! Requests to one server over one connection are sent in the order in which they are first polled, and answered in that
+//! order. Requests to different servers, or with [more than one connection](Settings::connections_per_server) to a server, have
+//! no order. Await one request before making the next where the order matters: that always holds.
+//!
+//! # What is sent when?
+//!
+//! * A [`Request`] is sent when it is awaited; before its first poll nothing happens at all.
+//! * Keys, sizes and options are checked before a byte is written. What is wrong is an error of its own request.
+//! * A server is dialled when the first request wants it. [`Client::connect`] does it at once, [`Builder::build`] does not.
+//! * Commands of all callers that gather while others are written leave together, in one write.
+//! * What a server is too old for is refused and not sent: its version was asked when the connection was opened.
+//!
+//! # What happens on failure?
+//!
+//! A request ends with its result or with an [`Error`], and at its deadline at the latest. [`Error::outcome`] says whether the
+//! command can have been applied:
+//!
+//! | outcome | means | again? |
+//! | --- | --- | --- |
+//! | [`NotSent`](Outcome::NotSent) | it never left whole: the server cannot have run it | safe |
+//! | [`Unknown`](Outcome::Unknown) | it left and no reply came | only where twice is as good as once |
+//! | [`Answered`](Outcome::Answered) | the server refused it | its words say |
+//!
+//! * memlink itself repeats only what was not sent because a connection was lost, a few times and within the deadline.
+//! * A server that is down is an error for its own keys and for no others, at once; no other server answers for it. It is
+//!   dialled again for ever.
+//! * Any doubt about the order of replies closes the connection: a wrong reply is worse than none.
+//! * Dropping a request abandons its command and nothing else. The reply, should one come, is read and thrown away.
+//!
+//! # Where to look
+//!
+//! [`Client`] has the verbs, [`Request`] their options, [`Builder::url`] the URL, [`Settings`] and [`Limits`] every number that
+//! can be set, [`Event`] and [`ClientStats`] what can be observed. [`generic`] puts another protocol on the same connections.
+//!
+//! # Features
+//!
+//! * `tracing`: events as log lines by way of the crate of that name, at most one a second for each server. Off by default.
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -54,3 +119,8 @@ pub mod generic {
 pub mod reading {
     pub use crate::request::{AddedOrNot, Deleted, Described, Done, Fetched, Full, Number, Present, Reading};
 }
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
