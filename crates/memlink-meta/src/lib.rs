@@ -38,6 +38,7 @@
 //! **What happens on failure?** A reply that is not exactly what the command can get breaks the connection: see
 //! [`Meta`]. An error line is a [`Fault`] in the command's output.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 
