@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A file of the repository.
 pub(crate) fn read(path: &str) -> String {
-    let path = root().join(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    std::fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}")).expect("the file is there")
 }
 
 pub(crate) fn root() -> PathBuf {
