@@ -87,7 +87,7 @@ pub(crate) struct PrefixCounts {
 impl Cache {
     /// An empty cache of a server that starts at `now`, in Unix time.
     pub fn new(settings: Settings, now: Duration) -> Cache {
-        let store = Store::new(settings.version, settings.memory_bytes_max, settings.item_bytes_max, settings.evicts);
+        let store = Store::new(&settings);
         Cache {
             settings,
             store,

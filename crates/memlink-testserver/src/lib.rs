@@ -46,7 +46,13 @@
 //!    answer and do nothing; `metadump` and `mgdump` do not exist. `stats` shows
 //!    the common names; `stats conns` only the asking connection.
 //! 9. There is no binary protocol, no UDP, no proxy, no extstore.
-//! 10. Before authentication, 1.6.18 set no bound to a payload; here 1.6.45's
+//! 10. memcached's background thread holds on to an item for a moment now and
+//!     then, and a counter that is held is not changed in place. Here only replies
+//!     that were not written yet hold items.
+//! 11. A CAS id that a `ms` with a badly framed value leaves behind is used by the
+//!     next command with a value on the same connection; in memcached it can be
+//!     one on a later connection.
+//! 12. Before authentication, 1.6.18 set no bound to a payload; here 1.6.45's
 //!     applies to both.
 
 #![forbid(unsafe_code)]

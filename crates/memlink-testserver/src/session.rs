@@ -36,7 +36,7 @@ use std::time::Duration;
 /// let mut input = BytesMut::from("ms k 2 c\r\nhi\r\nmg k v\r\nmg");
 /// let mut output = BytesMut::new();
 /// let step = session.handle(&mut cache, now, &mut input, &mut output);
-/// assert_eq!(output, "HD c1\r\nVA 2\r\nhi\r\n");
+/// assert_eq!(output, "HD c2\r\nVA 2\r\nhi\r\n");
 /// assert_eq!(input, "mg"); // The rest of this line has not come yet.
 /// assert_eq!(step, Step::NeedInput);
 /// ```
@@ -171,7 +171,9 @@ impl Session {
     }
 
     fn line(&mut self, cache: &mut Cache, now: Duration, input: &mut BytesMut, output: &mut BytesMut) -> Option<Step> {
-        let Some(end) = input.iter().position(|byte| *byte == b'\n') else {
+        let enough = self.authenticated || input.len() >= execute::auth_bytes_min(cache);
+        let end = input.iter().position(|byte| *byte == b'\n').filter(|_| enough);
+        let Some(end) = end else {
             return Some(self.no_line_yet(cache, input, output));
         };
         let line = input.split_to(end + 1);
@@ -264,7 +266,7 @@ impl Session {
                 None
             }
             AuthLine::Refused(text) => {
-                self.reply(text);
+                self.reply_before_auth(text);
                 self.command_done(cache, input, output)
             }
             AuthLine::Close => Some(self.close_at_once(cache)),
@@ -286,7 +288,7 @@ impl Session {
         let payload = input.split_to(len);
         let checked = execute::check_auth(cache, &payload);
         self.authenticated = checked.is_ok();
-        self.reply(checked.unwrap_or_else(|text| text));
+        self.reply_before_auth(checked.unwrap_or_else(|text| text));
         self.command_done(cache, input, output)
     }
 
@@ -311,6 +313,13 @@ impl Session {
     fn reply(&mut self, text: &str) {
         self.replies.extend_from_slice(text.as_bytes());
         self.replies.extend_from_slice(b"\r\n");
+    }
+
+    /// Up to and with the success, each reply takes the place of one that was
+    /// not written yet: several failures in one piece are answered as one.
+    fn reply_before_auth(&mut self, text: &str) {
+        self.replies.clear();
+        self.reply(text);
     }
 
     fn flush(&mut self, cache: &mut Cache, output: &mut BytesMut) {

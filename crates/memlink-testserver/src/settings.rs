@@ -21,6 +21,9 @@ pub struct Settings {
     /// A connection that says nothing for this long is closed
     /// (`-o idle_timeout`); off by default.
     pub idle_timeout: Option<Duration>,
+    /// Whether items have CAS ids (`-C` takes them away: every id is then 0, and
+    /// 1.6.18 flushes by the second only). Sizes count the id all the same.
+    pub cas_enabled: bool,
     /// Whether `flush_all` is obeyed (`-F` forbids it).
     pub flush_allowed: bool,
     /// Whether `shutdown` is obeyed (`-A`).
@@ -57,6 +60,7 @@ impl Default for Settings {
             item_bytes_max: 1024 * 1024,
             connections_max: 1024,
             idle_timeout: None,
+            cas_enabled: true,
             flush_allowed: true,
             shutdown_allowed: false,
             users: Vec::new(),

@@ -17,6 +17,11 @@ pub(crate) enum AuthLine {
     Close,
 }
 
+/// With fewer bytes than this nothing is looked at, not even a line end.
+pub(crate) fn auth_bytes_min(cache: &Cache) -> usize {
+    if cache.settings.version.is_modern() { 3 } else { 2 }
+}
+
 /// Reads a line, its LF included, of a session that is not authenticated.
 pub(crate) fn read_auth_line(cache: &Cache, line: &[u8]) -> AuthLine {
     let body = line.strip_suffix(b"\n").unwrap_or(line);

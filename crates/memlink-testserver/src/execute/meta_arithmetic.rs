@@ -60,10 +60,7 @@ fn create(context: &mut Context<'_>, flags: &MetaFlags<'_>) -> Result<Shown, &'s
     if store.reserve(item.weight()).is_err() {
         return Err("SERVER_ERROR Out of memory allocating new item");
     }
-    let cas = match flags.cas_new {
-        Some(cas) => cas,
-        None => store.next_cas(),
-    };
+    let cas = store.cas_or_next(flags.cas_new);
     store.link(item, cas, context.moment.now);
     Ok(Shown { number: flags.initial, cas, created: true, replaced: None })
 }
@@ -76,11 +73,12 @@ fn answer(
 ) -> Result<(), &'static str> {
     let modern = context.is_modern();
     let moment = context.moment;
+    let cas_given = flags.cas_new.filter(|_| context.cache.settings.cas_enabled && !shown.created);
     let replaced = &mut shown.replaced;
     let Some(item) = replaced.as_mut().or_else(|| context.cache.store.found(&flags.key)) else {
         return Ok(());
     };
-    if let (false, Some(cas)) = (shown.created, flags.cas_new) {
+    if let Some(cas) = cas_given {
         item.cas = cas;
         shown.cas = cas;
     }

@@ -69,10 +69,7 @@ fn act(context: &mut Context<'_>, flags: &MetaFlags<'_>) -> Result<&'static str,
 
 fn invalidate(context: &mut Context<'_>, flags: &MetaFlags<'_>) {
     let store = &mut context.cache.store;
-    let cas = match flags.cas_new {
-        Some(cas) => cas,
-        None => store.next_cas(),
-    };
+    let cas = store.cas_or_next(flags.cas_new);
     let Some(item) = store.found(&flags.key) else { return };
     if let Some(ttl) = flags.ttl {
         item.expires = context.moment.deadline(ttl);

@@ -121,10 +121,7 @@ fn create(context: &mut Context<'_>, flags: &MetaFlags<'_>) -> bool {
     if store.reserve(weight(flags.key.len(), 0, 0)).is_err() {
         return false;
     }
-    let cas = match flags.cas_new {
-        Some(cas) => cas,
-        None => store.next_cas(),
-    };
+    let cas = store.cas_or_next(flags.cas_new);
     store.link(Item::new(&flags.key, Bytes::new(), 0, 0), cas, context.moment.now);
     true
 }

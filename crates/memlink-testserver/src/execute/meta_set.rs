@@ -64,10 +64,7 @@ fn begin(context: &mut Context<'_>, request: &Request<'_>, flags: &MetaFlags<'_>
         });
     }
     if modern {
-        *context.left_cas = match flags.cas_new {
-            Some(cas) => cas,
-            None => context.cache.store.next_cas(),
-        };
+        *context.left_cas = context.cache.store.cas_or_next(flags.cas_new);
     }
     context.cache.counts.set += 1;
     Ok(Pending {

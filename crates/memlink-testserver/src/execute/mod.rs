@@ -19,7 +19,7 @@ mod stats;
 mod storage;
 mod touch;
 
-pub(crate) use auth::{AuthLine, check_auth, read_auth_line};
+pub(crate) use auth::{AuthLine, auth_bytes_min, check_auth, read_auth_line};
 pub(crate) use get::GetProgress;
 pub(crate) use storage::Pending;
 

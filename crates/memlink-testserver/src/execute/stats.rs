@@ -152,7 +152,7 @@ fn settings(context: &mut Context<'_>) {
     list.stat("stat_key_prefix", ":");
     list.stat("detail_enabled", on(context.cache.prefixes.on));
     list.stat("reqs_per_event", crate::limits::COMMANDS_PER_WRITE);
-    list.stat("cas_enabled", "yes");
+    list.stat("cas_enabled", on(settings.cas_enabled));
     list.stat("binding_protocol", "ascii");
     list.stat("auth_enabled_sasl", "no");
     list.stat("auth_enabled_ascii", on(!settings.users.is_empty()));

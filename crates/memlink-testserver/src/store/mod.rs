@@ -15,6 +15,7 @@ pub(crate) mod time;
 pub(crate) use arithmetic::{Arithmetic, Counted};
 pub(crate) use replace::{CasNew, Mode, Stored};
 
+use crate::settings::Settings;
 use crate::version::Version;
 use item::{Item, Key};
 use std::collections::{BTreeMap, HashMap};
@@ -24,6 +25,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Store {
     version: Version,
+    cas_enabled: bool,
     items: HashMap<Key, Item>,
     order: BTreeMap<u64, Key>,
     bytes: usize,
@@ -59,15 +61,17 @@ pub(crate) enum NoRoom {
 }
 
 impl Store {
-    pub(crate) fn new(version: Version, bytes_max: usize, item_bytes_max: usize, evicts: bool) -> Store {
+    pub(crate) fn new(settings: &Settings) -> Store {
+        let version = settings.version;
         Store {
             version,
+            cas_enabled: settings.cas_enabled,
             items: HashMap::new(),
             order: BTreeMap::new(),
             bytes: 0,
-            bytes_max,
-            item_bytes_max,
-            evicts,
+            bytes_max: settings.memory_bytes_max,
+            item_bytes_max: settings.item_bytes_max,
+            evicts: settings.evicts,
             next_place: 0,
             last_id: 0,
             // The new server happens to begin at 2.
@@ -103,8 +107,19 @@ impl Store {
     /// A fresh CAS id. Ids are used up even by stores that fail, at the same
     /// points as in the original, so that both count alike.
     pub(crate) fn next_cas(&mut self) -> u64 {
+        if !self.cas_enabled {
+            return 0;
+        }
         self.last_cas = self.last_cas.wrapping_add(1);
         self.last_cas
+    }
+
+    /// The id for an item: the one that `E` gives, or a fresh one.
+    pub(crate) fn cas_or_next(&mut self, given: Option<u64>) -> u64 {
+        match given {
+            Some(cas) if self.cas_enabled => cas,
+            _ => self.next_cas(),
+        }
     }
 
     /// The live item of this key. One that has expired or was flushed is
@@ -170,7 +185,7 @@ impl Store {
         item.id = self.last_id;
         item.place = self.take_place();
         item.used = now;
-        item.cas = cas;
+        item.cas = if self.cas_enabled { cas } else { 0 };
         item.held = 0;
         self.bytes += item.weight();
         self.counts.linked += 1;
@@ -213,6 +228,9 @@ impl Store {
                     self.unlink(&key);
                 }
             }
+        } else if !self.cas_enabled {
+            // Nothing tells what came before it in the same second.
+            self.flushed_until = until + 1;
         } else if until <= now {
             self.flushed_below_cas = self.next_cas();
         }
@@ -248,7 +266,7 @@ mod tests {
     use bytes::Bytes;
 
     fn store(bytes_max: usize, evicts: bool) -> Store {
-        Store::new(Version::V1_6_45, bytes_max, 1024 * 1024, evicts)
+        Store::new(&Settings { memory_bytes_max: bytes_max, evicts, ..Settings::default() })
     }
 
     fn put(store: &mut Store, key: &str) {

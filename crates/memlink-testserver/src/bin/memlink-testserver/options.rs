@@ -42,6 +42,7 @@ memlink-testserver: an embedded memcached for tests; memcached's own options
 -c, --conn-limit=<num>    connections served at once (default: 1024)
 -t, --threads=<num>       threads that stats claims (default: 4)
 -I, --max-item-size=<num> largest item, with suffix k or m (default: 1m)
+-C, --disable-cas         give no CAS ids
 -F, --disable-flush-all   forbid the command flush_all
 -Y, --auth-file=<file>    lines of user:password; clients must authenticate
 -o, --extended=<list>     idle_timeout=<seconds>; others are accepted
@@ -49,7 +50,7 @@ memlink-testserver: an embedded memcached for tests; memcached's own options
 -V, --version             print version and exit
 -h, --help                print this help and exit
     --speak=<version>     answer as 1.6.45 (default) or 1.6.18
-Accepted for memcached's sake and ignored: -U -u -R -n -f -L -b -k -r -C -D
+Accepted for memcached's sake and ignored: -U -u -R -n -f -L -b -k -r -D
 ";
 
 /// Reads the arguments, without the program's name.
@@ -184,6 +185,7 @@ impl Options {
             'A' => settings.shutdown_allowed = true,
             'F' => settings.flush_allowed = false,
             'M' => settings.evicts = false,
+            'C' => settings.cas_enabled = false,
             'v' => settings.verbosity += 1,
             'Y' => settings.users = users(&value)?,
             'o' => extended(settings, &value)?,
@@ -192,7 +194,7 @@ impl Options {
                     .ok_or_else(|| format!("cannot speak {value}, only 1.6.45 and 1.6.18"))?;
             }
             'B' if value == "binary" => return Err("there is no binary protocol here".into()),
-            'U' | 'u' | 'R' | 'n' | 'f' | 'L' | 'b' | 'B' | 'k' | 'r' | 'C' | 'D' => {}
+            'U' | 'u' | 'R' | 'n' | 'f' | 'L' | 'b' | 'B' | 'k' | 'r' | 'D' => {}
             _ => return Err(format!("unknown option -{letter}")),
         }
         Ok(None)
