@@ -74,3 +74,19 @@ fn no_lock_may_be_held_across_an_await_and_nothing_is_unsafe() {
         assert!(read(&format!("crates/{name}/Cargo.toml")).contains("[lints]\nworkspace = true"), "{name}");
     }
 }
+
+/// The code map of ARCHITECTURE.md: a line with a folder, then lines with a file each.
+#[test]
+fn every_room_on_the_map_is_there() {
+    let (map, mut folder, mut rooms) = (read("ARCHITECTURE.md"), String::new(), 0);
+    for line in map.lines() {
+        let Some(word) = line.split(' ').find(|word| !word.is_empty()) else { continue };
+        if line.starts_with("crates/") {
+            folder = word.to_owned();
+        } else if line.starts_with("  ") && word.ends_with(".rs") {
+            assert!(root().join(&folder).join(word).is_file(), "{folder}{word} is on the map and not there");
+            rooms += 1;
+        }
+    }
+    assert!(rooms > 50, "{rooms} rooms");
+}
