@@ -2,10 +2,12 @@
 
 mod bulk;
 mod cancel;
+mod deadlines;
 mod input;
 mod leases;
 mod memcached;
 mod million;
+mod pipe;
 mod show;
 mod strangers;
 mod table;

@@ -134,9 +134,11 @@ impl World {
         let increment = self.client.increment(&key).by(delta).initial(0).timeout(timeout).into_future();
         let maybe = || self.maybe_added[number].fetch_add(delta, Ordering::SeqCst);
         match self.maybe_dropped(dice, increment).await {
-            None => drop(maybe()),
+            None => {
+                maybe();
+            }
             Some(Err(error)) if error.outcome() == Outcome::NotSent => {
-                drop(self.check_outcome("increment", Err::<(), _>(error)))
+                self.check_outcome("increment", Err::<(), _>(error));
             }
             Some(Err(error)) => {
                 maybe();
