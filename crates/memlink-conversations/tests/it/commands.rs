@@ -15,6 +15,10 @@ use memlink_meta::{
 use crate::outcomes::Output;
 use crate::wire::Wire;
 
+/// Longest opaque that a server takes, letter included. An opaque of the table stands for memlink's own, unless it is about
+/// this bound.
+const OPAQUE_LEN_MAX: usize = 32;
+
 /// Any command of memlink-meta.
 #[derive(Debug, Clone)]
 pub(crate) enum Typed {
@@ -64,6 +68,9 @@ impl Typed {
     /// The command that this line is written by. What it really writes may still differ: the caller compares.
     pub(crate) fn read(asked: &Asked<'_>) -> Option<Typed> {
         let words = &asked.words;
+        if words.iter().skip(2).any(|word| word.len() > OPAQUE_LEN_MAX && word.starts_with(b"O")) {
+            return None;
+        }
         let text = |at: usize| words.get(at).and_then(|word| std::str::from_utf8(word).ok());
         match (text(0)?, words.len()) {
             ("mn", 1) => Some(Typed::Noop(Noop)),
