@@ -1,6 +1,7 @@
 //! What the documents say is so: ARCHITECTURE.md of the crates, docs/defaults.md of the defaults.
 
 mod defaults;
+mod rooms;
 mod walls;
 
 use std::path::{Path, PathBuf};
