@@ -1,50 +1,92 @@
-//! A memcached of our own, and which cores everything runs on.
+//! Servers of our own, and what they hold.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Killed when dropped.
+use crate::client::RSMC_PREFIX;
+use crate::cores;
+use crate::data::{Key, value_of};
+use crate::workload::Workload;
+
+/// A memcached with one thread, on core 0, on free ports of the loopback. Killed when dropped.
 pub struct Memcached {
     child: Child,
-    address: String,
+    addresses: Vec<String>,
 }
 
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
 impl Memcached {
-    /// One thread, on core 0, on a free port of the loopback.
-    pub fn start() -> Memcached {
-        let file = std::env::temp_dir().join(format!("memlink-bench-{}.port", std::process::id()));
-        let (program, first) = match has_taskset() {
-            true => ("taskset", &["-c", "0", "memcached"][..]),
-            false => ("memcached", &[][..]),
-        };
-        let child = Command::new(program)
-            .args(first)
-            .args(["-u", "nobody", "-l", "127.0.0.1", "-p", "-1", "-U", "0", "-t", "1", "-m", "1024", "-c", "4096"])
-            .env("MEMCACHED_PORT_FILENAME", &file)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("memcached can be started: install it first");
-        let ends = Instant::now() + Duration::from_secs(10);
-        let port = loop {
-            let text = std::fs::read_to_string(&file).unwrap_or_default();
-            if let Some(port) = text.lines().find_map(|line| line.strip_prefix("TCP INET: ")) {
-                break port.trim().to_owned();
-            }
-            assert!(Instant::now() < ends, "memcached did not say which port it listens on");
+    /// Listens at every one of `hosts`.
+    pub fn start(hosts: &[String], more: &[&str]) -> Memcached {
+        let name = format!("memlink-bench-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let file = std::env::temp_dir().join(name);
+        let mut command = cores::pinned("0", "memcached");
+        command.args(["-u", "nobody", "-p", "-1", "-U", "0", "-t", "1", "-m", "1024", "-c", "8192", "-l"]);
+        command.arg(hosts.join(",")).args(more).env("MEMCACHED_PORT_FILENAME", &file).stdin(Stdio::null());
+        let child = command.spawn().expect("memcached can be started: install it first");
+        let mut memcached = Memcached { child, addresses: Vec::new() };
+        let ends = Instant::now() + Duration::from_secs(20);
+        while memcached.addresses.len() < hosts.len() {
+            assert!(Instant::now() < ends, "memcached did not say which ports it listens on");
             std::thread::sleep(Duration::from_millis(5));
-        };
+            // It is renamed to this name when it is whole.
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            let ports = text.lines().filter_map(|line| line.strip_prefix("TCP INET: "));
+            memcached.addresses = hosts.iter().zip(ports).map(|(host, port)| format!("{host}:{port}")).collect();
+        }
         let _ = std::fs::remove_file(file);
-        Memcached { child, address: format!("127.0.0.1:{port}") }
+        memcached
     }
 
-    pub fn address(&self) -> String {
-        self.address.clone()
+    /// The servers of a workload, with its items.
+    pub fn start_for(workload: &Workload) -> Vec<Memcached> {
+        let start = |_| {
+            let memcached = Memcached::start(&["127.0.0.1".to_owned()], workload.server_args);
+            memcached.fill(workload).expect("memcached takes the items");
+            memcached
+        };
+        (0..workload.servers).map(start).collect()
     }
 
-    pub fn version(&self) -> String {
-        let output = Command::new("memcached").arg("-V").output().expect("memcached says its version");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
     }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stores every key, on every server: each client routes in its own way.
+    fn fill(&self, workload: &Workload) -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(&self.addresses[0])?;
+        for number in 0..workload.keys {
+            let key = Key::of(number);
+            let value = value_of(&key, workload.value_len);
+            store(&mut stream, key.as_str(), &value)?;
+            let own = format!("{RSMC_PREFIX}{}", &key.as_str()[RSMC_PREFIX.len()..]);
+            let len = (value.len() as u64).to_le_bytes();
+            store(&mut stream, &own, &[&len, &value[..]].concat())?;
+        }
+        stream.write_all(b"mn\r\n")?;
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer)?;
+        assert_eq!(&answer, b"MN\r\n", "memcached refuses an item");
+        Ok(())
+    }
+}
+
+fn store(stream: &mut TcpStream, key: &str, value: &[u8]) -> std::io::Result<()> {
+    // Too large for the server with its length in front: only for a client that is not measured with such values.
+    if value.len() > (1 << 20) - 512 {
+        return Ok(());
+    }
+    let head = format!("set {key} 0 0 {} noreply\r\n", value.len());
+    stream.write_all(&[head.as_bytes(), value, b"\r\n"].concat())
 }
 
 impl Drop for Memcached {
@@ -54,30 +96,8 @@ impl Drop for Memcached {
     }
 }
 
-fn has_taskset() -> bool {
-    Command::new("taskset").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
-/// Runs this program once more, on core 1, where that can be done.
-pub fn rerun_pinned() -> bool {
-    if !has_taskset() {
-        eprintln!("no taskset: the server and the client are not kept apart");
-        return false;
-    }
-    let program = std::env::current_exe().expect("this program has a path");
-    let status = Command::new("taskset")
-        .args(["-c", "1"])
-        .arg(program)
-        .args(std::env::args_os().skip(1))
-        .env("MEMLINK_BENCH_PINNED", "1")
-        .status();
-    status.is_ok_and(|status| std::process::exit(status.code().unwrap_or(1)))
-}
-
-/// Moves this thread, and with it all threads that it will start, to these cores.
-pub fn pin_to(cores: &str) {
-    let _ = Command::new("taskset")
-        .args(["-c", "-p", cores, &std::process::id().to_string()])
-        .stdout(Stdio::null())
-        .status();
+/// What the installed server calls itself.
+pub fn version() -> String {
+    let output = Command::new("memcached").arg("-V").output().expect("memcached says its version");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
