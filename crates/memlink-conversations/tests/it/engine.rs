@@ -34,14 +34,14 @@ fn the_engine_reads_as_the_table_says_however_the_bytes_come() {
             Holds::Elsewhere(_) => vec![Release::V1_6_45],
         };
         let mut is_typed = false;
-        for release in releases {
+        for (i, release) in releases.into_iter().enumerate() {
             let scripts = Script::of(conversation, release).unwrap_or_else(|error| {
                 wrong.push(error);
                 Vec::new()
             });
             for script in &scripts {
                 is_typed = true;
-                if let Err(error) = check(script, &mut figures) {
+                if let Err(error) = check(script, i == 0, &mut figures) {
                     let (name, place) = (&conversation.name, &conversation.place);
                     wrong.push(format!("{name} ({place}) as {}: {error}", script.version));
                 }
@@ -77,7 +77,8 @@ struct Play<'a> {
 
 type Ended = Option<Result<Output, Failure>>;
 
-fn check(script: &Script, figures: &mut Figures) -> Result<(), String> {
+/// A long stream meets its accidents as one release only (`is_first`): what is long is the value, and that is the same.
+fn check(script: &Script, is_first: bool, figures: &mut Figures) -> Result<(), String> {
     let mut play = rehearse(script)?;
     figures.commands += script.lines.len();
     let ended = run(&play, &[&play.replies], None)?;
@@ -97,6 +98,10 @@ fn check(script: &Script, figures: &mut Figures) -> Result<(), String> {
     }
     one_by_one(&play)?;
     let whole = play.replies.len();
+    let asked = play.request_ends.last().copied().unwrap_or_default();
+    if !is_first && whole.max(asked) > EVERYWHERE_LEN_MAX {
+        return Ok(());
+    }
     for at in places(whole) {
         let (head, tail) = play.replies.split_at(at);
         same(&play, run(&play, &[head, tail], None)?).map_err(|wrong| format!("split at {at}: {wrong}"))?;
@@ -110,7 +115,6 @@ fn check(script: &Script, figures: &mut Figures) -> Result<(), String> {
             .map_err(|wrong| format!("cut at {at}: {wrong}"))?;
         figures.cuts += 1;
     }
-    let asked = play.request_ends.last().copied().unwrap_or_default();
     for at in places(asked).chain([0, asked]) {
         cut_request(&play, at, run(&play, &[], Some(at))?).map_err(|wrong| format!("written up to {at}: {wrong}"))?;
         figures.request_cuts += 1;
