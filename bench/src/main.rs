@@ -1,17 +1,20 @@
 //! Measures memlink beside its peers and beside a bare socket: see `docs/performance.md`.
 
+mod bars;
 mod child;
 mod client;
 mod codec;
 mod cores;
 mod data;
 mod harness;
+mod idle;
 mod instructions;
 mod interference;
 mod options;
 mod run;
 mod server;
 mod table;
+mod tail;
 mod workload;
 
 use std::process::ExitCode;
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
 fn measured(role: &str, job: &str) -> ExitCode {
     let answer = match role {
         "client" => text(harness::run(&read(job))),
+        "idle" => text(idle::measured(&read(job))),
+        "tail" => text(tail::measured(&read(job))),
         "codec" => text(codec::measured(read(job))),
         _ => text::<()>(Err(format!("an unknown role: {role}"))),
     };
@@ -59,7 +64,10 @@ fn text<O: Serialize>(outcome: Result<O, String>) -> String {
 struct Everything {
     server: String,
     workloads: Vec<run::Measured>,
+    idle: Vec<idle::Idle>,
+    tail: Option<tail::Tail>,
     codec: Option<codec::Codec>,
+    bars: Vec<bars::Bar>,
 }
 
 fn everything(options: &Options) {
@@ -71,11 +79,22 @@ fn everything(options: &Options) {
         table::print(&measured);
         all.workloads.push(measured);
     }
+    if options.idle {
+        all.idle = idle::run(options.quick);
+        idle::print(&all.idle);
+    }
+    if options.tail {
+        // Rare events need more of them.
+        all.tail = tail::run(2 * options.repetitions, options.window_ms);
+        all.tail.iter().for_each(tail::print);
+    }
     if options.codec {
         let codec = codec::run(options.repetitions);
         codec::print(&codec);
         all.codec = Some(codec);
     }
+    all.bars = bars::judge(&all);
+    bars::print(&all.bars);
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&all).expect("figures are plain data");
         std::fs::write(file, text).expect("the file can be written");

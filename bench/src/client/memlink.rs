@@ -16,6 +16,7 @@ pub type MemlinkWithoutOpaque = With<false, 0>;
 pub type MemlinkTwo = With<true, 2>;
 
 /// With or without opaques, on as many connections as the workload says (0) or on so many.
+#[derive(Clone)]
 pub struct With<const OPAQUE: bool, const CONNECTIONS: usize>(Client);
 
 /// A client with an open connection to every server.

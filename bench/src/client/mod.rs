@@ -13,7 +13,7 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 pub use self::async_memcached::AsyncMemcached;
-pub use self::bare::Bare;
+pub use self::bare::{Bare, Prepared};
 pub use self::empty::Empty;
 pub use self::memcache::{MemcacheExp, MemcacheExpTokio, MemcachePooled};
 pub use self::memcache_async::MemcacheAsync;

@@ -6,6 +6,8 @@ mod nonblocking;
 mod threads;
 pub mod usage;
 
+pub use self::nonblocking::runtime;
+
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ mod lane;
 mod prepared;
 
 use self::lane::Lane;
-use self::prepared::Prepared;
+pub use self::prepared::Prepared;
 use super::Client;
 use crate::harness::Limit;
 use crate::workload::Workload;
