@@ -154,6 +154,25 @@ impl Builder {
     }
 }
 
+impl Client {
+    /// A client for the servers of a URL, once one of them has answered: see [`Builder::url`] for what a URL can say.
+    ///
+    /// Dials every server once. Servers that do not answer are dialled again by themselves.
+    ///
+    /// # Errors
+    ///
+    /// The URL is wrong, or no server answers; then the error is the first server's.
+    pub async fn connect(url: &str) -> Result<Client, Error> {
+        Client::builder().url(url)?.connect().await
+    }
+
+    /// A client to be configured in code, or by a URL and code.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 struct Boxed(Box<dyn Router>);
 
 impl Router for Boxed {

@@ -94,13 +94,6 @@ impl Error {
         (self.0.kind == ErrorKind::Server).then_some(self.0.text.as_str())
     }
 
-    /// Whether sending the same request again can succeed and cannot apply it twice. A deadline is not retryable: the caller's
-    /// time is over.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        crate::retry::may_repeat(self.kind(), self.outcome())
-    }
-
     pub(crate) fn invalid(invalid: &Invalid) -> Error {
         Error::new(ErrorKind::Invalid, Outcome::NotSent, None, invalid.to_string())
     }

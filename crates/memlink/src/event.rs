@@ -5,7 +5,7 @@ use std::time::Duration;
 use memlink_core::Broken;
 
 /// Something that happened to the way to a server. Observers get it as it happens
-/// ([`Builder::on_event`](crate::Builder::on_event)); commands are not events, they are counted
+/// ([`Settings::on_event`](crate::Settings::on_event)); commands are not events, they are counted
 /// ([`Client::stats`](crate::Client::stats)).
 #[derive(Debug, Clone)]
 #[non_exhaustive]

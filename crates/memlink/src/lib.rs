@@ -84,6 +84,7 @@ mod servers;
 mod stats;
 mod transport;
 mod value;
+mod verbs;
 
 pub use builder::Builder;
 pub use client::Client;

@@ -64,7 +64,7 @@ impl<P: LinkProtocol> Pool<P> {
 
     /// Dials one link and waits for the answer.
     pub(crate) async fn open(&self) -> Result<(), CallError> {
-        self.links[0].open().await
+        Ok(self.links[0].open().await?)
     }
 
     pub(crate) async fn close(&self, grace: Duration) {

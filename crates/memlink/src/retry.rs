@@ -1,14 +1,23 @@
 //! May a failed command go again? Pure: what happened goes in, an answer comes out.
 
-use crate::error::{ErrorKind, Outcome};
+use crate::error::{Error, ErrorKind, Outcome};
 
 /// How often one request is submitted at the most. Each attempt after the first follows a lost connection on which not all of the
 /// command was handed over; a server that loses three connections in a row before taking one command will not take a fourth.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
 
+impl Error {
+    /// Whether sending the same request again can succeed and cannot apply it twice. A deadline is not retryable: the caller's
+    /// time is over.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        may_repeat(self.kind(), self.outcome())
+    }
+}
+
 /// Whether the same request may be sent again by somebody who still has time: it cannot have run, and what stood in its way may
 /// have gone away.
-pub(crate) fn may_repeat(kind: ErrorKind, outcome: Outcome) -> bool {
+fn may_repeat(kind: ErrorKind, outcome: Outcome) -> bool {
     match outcome {
         Outcome::Unknown | Outcome::Answered => false,
         Outcome::NotSent => match kind {

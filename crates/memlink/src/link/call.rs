@@ -11,7 +11,8 @@ use memlink_core::{
 };
 use tokio::time::Instant;
 
-use super::handle::{Guarded, Shared, wake_all};
+use super::handle::NotOpen;
+use super::shared::{Guarded, Shared, wake_all};
 use super::{Link, LinkProtocol};
 use crate::transport::InlineWrite;
 
@@ -60,8 +61,15 @@ pub(crate) enum CallError {
     NoRuntime,
 }
 
+impl<P: LinkProtocol> Link<P> {
+    /// A command to be sent when the call is first polled. A clone of the handle is kept until it has ended.
+    pub(crate) fn call<C: Command<P>>(self: &Arc<Link<P>>, command: C, timing: Timing) -> Call<P, C> {
+        Call::new(self.clone(), command, timing)
+    }
+}
+
 impl<P: LinkProtocol, C: Command<P>> Call<P, C> {
-    pub(super) fn new(link: Arc<Link<P>>, command: C, timing: Timing) -> Call<P, C> {
+    fn new(link: Arc<Link<P>>, command: C, timing: Timing) -> Call<P, C> {
         Call { link, command, timing, state: State::New }
     }
 
@@ -97,7 +105,7 @@ impl<P: LinkProtocol, C: Command<P>> Call<P, C> {
         if deadline <= now {
             return Err(CallError::Failed(Failure { outcome: Outcome::NotSent, cause: Cause::Deadline }));
         }
-        if !shared.ensure_driver() {
+        if !self.link.ensure_driver() {
             return Err(CallError::NoRuntime);
         }
         let mut waker = Some(cx.waker().clone());
@@ -278,6 +286,15 @@ fn write_once<E>(writer: &dyn InlineWrite, inline: &Inline<E>) -> usize {
     let filled = transmit.slices(&mut slices);
     let slices = slices.map(IoSlice::new);
     writer.try_write(slices.get(..filled).unwrap_or_default()).unwrap_or(0)
+}
+
+impl From<NotOpen> for CallError {
+    fn from(not_open: NotOpen) -> CallError {
+        match not_open {
+            NotOpen::Failed(failure) => CallError::Failed(failure),
+            NotOpen::NoRuntime => CallError::NoRuntime,
+        }
+    }
 }
 
 impl From<Refused> for CallError {

@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use memlink_core::{Broken, Cause, Limits, Phase, Tick, Transmit};
+use memlink_core::{Broken, Cause, Phase, Tick, Transmit};
+use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
-use super::handle::{Guarded, Shared, wake_all};
+use super::shared::{LinkState, Shared, wake_all};
 use super::wire::{Driven, Wire};
-use super::{Backoff, LinkProtocol, LinkState};
+use super::{Backoff, LinkProtocol};
 use crate::event::Event;
 use crate::transport::Transport;
 
@@ -21,7 +22,7 @@ use crate::transport::Transport;
 ///                        ^  '--failed--> Resting <---------------------'
 ///                        '----- backoff over ---'
 /// ```
-pub(super) struct Driver<P: LinkProtocol> {
+struct Driver<P: LinkProtocol> {
     shared: Arc<Shared<P>>,
     way: Way<P>,
     backoff: Backoff,
@@ -31,6 +32,16 @@ pub(super) struct Driver<P: LinkProtocol> {
     dial_began: Tick,
     woken: Vec<Waker>,
     ended: bool,
+}
+
+/// Starts a driver, unless one serves the link already; `false` when there is no runtime to run it.
+pub(super) fn start<P: LinkProtocol>(shared: &Arc<Shared<P>>) -> bool {
+    let Ok(runtime) = Handle::try_current() else { return false };
+    if shared.driver_begins() {
+        // Its drop, should the runtime refuse or drop it, tells everyone.
+        runtime.spawn(Driver::new(shared.clone()));
+    }
+    true
 }
 
 type Dial = Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>>;
@@ -76,7 +87,7 @@ impl<P: LinkProtocol> Future for Driver<P> {
 }
 
 impl<P: LinkProtocol> Driver<P> {
-    pub(super) fn new(shared: Arc<Shared<P>>) -> Driver<P> {
+    fn new(shared: Arc<Shared<P>>) -> Driver<P> {
         let backoff = Backoff::new(shared.options.backoff_base, shared.options.backoff_cap);
         Driver {
             shared,
@@ -228,7 +239,7 @@ impl<P: LinkProtocol> Driver<P> {
         // Without a connection there is nothing to take; this only says that the driver has looked.
         let mut none = Transmit::default();
         guarded.connection.poll_transmit(&mut none, &mut self.woken);
-        register(&mut guarded, cx);
+        guarded.register(cx);
         if guarded.stop.is_some() {
             drop(guarded);
             return Err(self.end());
@@ -322,22 +333,9 @@ struct Look {
     timeout: Tick,
 }
 
-/// Leaves the driver's waker where callers find it.
-pub(super) fn register<P: LinkProtocol>(guarded: &mut Guarded<P>, cx: &Context<'_>) {
-    // The waker is tokio's own: cloning it runs nobody's code.
-    if guarded.driver.is_none() {
-        guarded.driver = Some(cx.waker().clone());
-    }
-}
-
 fn down_cause(why: &Broken) -> Cause {
     match why {
         Broken::Refused(refusal) => Cause::Refused(refusal.clone()),
         other => Cause::Down(other.to_string()),
     }
-}
-
-/// Where the limits of a link are found.
-pub(super) fn limits<P: LinkProtocol>(shared: &Shared<P>) -> &Arc<Limits> {
-    &shared.options.limits
 }

@@ -15,14 +15,16 @@ mod connect;
 mod driver;
 mod handle;
 mod linger;
+mod shared;
 mod wire;
 
 use backoff::Backoff;
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
 pub(crate) use connect::{DialGate, Dialer, dial_gate};
-pub use handle::LinkState;
-pub(crate) use handle::{Link, LinkOptions};
+pub(crate) use handle::Link;
+pub(crate) use shared::LinkOptions;
+pub use shared::LinkState;
 
 use memlink_core::Protocol;
 

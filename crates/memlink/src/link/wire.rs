@@ -6,9 +6,8 @@ use std::time::Duration;
 use memlink_core::{Broken, Framed, Incoming, Limits, Phase, Tick, Transmit};
 
 use super::LinkProtocol;
-use super::driver::{limits, register};
-use super::handle::{Shared, wake_all};
 use super::linger::Linger;
+use super::shared::{Shared, wake_all};
 use crate::transport::Transport;
 
 /// One connection while it lives: the socket, what was read from it and what is being written to it.
@@ -57,9 +56,9 @@ impl<P: LinkProtocol> Wire<P> {
     pub(super) fn new(shared: &Shared<P>, transport: Transport, now: Tick) -> Wire<P> {
         Wire {
             transport,
-            incoming: Incoming::new(shared.protocol.clone(), limits(shared).clone(), now),
+            incoming: Incoming::new(shared.protocol.clone(), shared.options.limits.clone(), now),
             transmit: Transmit::default(),
-            limits: limits(shared).clone(),
+            limits: shared.options.limits.clone(),
             linger: Linger::default(),
             blocked_since: None,
             needs_flush: false,
@@ -185,7 +184,7 @@ impl<P: LinkProtocol> Wire<P> {
     /// Looks at what callers have left, and takes what is to be written unless it pays to wait a turn for more.
     fn look(&mut self, cx: &mut Context<'_>, shared: &Shared<P>, woken: &mut Vec<Waker>) -> Result<Driven, Broken> {
         let mut guarded = shared.lock();
-        register(&mut guarded, cx);
+        guarded.register(cx);
         if let Some((opened, what)) = guarded.distrusted.take()
             && opened == guarded.connection.stats().opened
         {

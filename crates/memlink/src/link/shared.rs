@@ -1,0 +1,191 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use memlink_core::{Connection, Limits, Tick};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{DialGate, Dialer, LinkProtocol};
+use crate::event::{Event, Observer};
+use crate::transport::{Address, InlineWrite};
+
+/// How a link behaves, beyond its [`Limits`].
+#[derive(Clone)]
+pub(crate) struct LinkOptions {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) dialer: Dialer,
+    pub(crate) dial_timeout: Duration,
+    pub(crate) backoff_base: Duration,
+    pub(crate) backoff_cap: Duration,
+    pub(crate) observer: Option<Observer>,
+}
+
+/// How the way to a server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkState {
+    /// Not needed so far, so never dialled.
+    Idle,
+    /// Being dialled; commands wait.
+    Dialling,
+    /// Commands are sent.
+    Open,
+    /// Known to be unreachable; commands are refused at once, and it is dialled again and again.
+    Down,
+    /// Closed for good.
+    Closed,
+}
+
+/// What callers and driver share.
+pub(super) struct Shared<P: LinkProtocol> {
+    guarded: Mutex<Guarded<P>>,
+    /// Whether a driver serves the link; only changed under the lock.
+    running: AtomicBool,
+    start: Instant,
+    pub(super) name: Arc<str>,
+    pub(super) address: Address,
+    pub(super) protocol: Arc<P>,
+    pub(super) options: LinkOptions,
+    pub(super) gate: DialGate,
+    pub(super) state: watch::Sender<LinkState>,
+    #[cfg(feature = "tracing")]
+    log: crate::log::Limiter,
+}
+
+pub(super) struct Guarded<P: LinkProtocol> {
+    pub(super) connection: Connection<P, Waker>,
+    /// Wakes the driver. Taken by whoever wakes it; it comes back when the driver has looked.
+    pub(super) driver: Option<Waker>,
+    /// The way for callers to write by themselves, while there is one.
+    pub(super) inline: Option<Arc<dyn InlineWrite>>,
+    /// The link is being closed: what is in flight may finish until then.
+    pub(super) stop: Option<Tick>,
+    /// Somebody wants a connection without having a command for it.
+    pub(super) dial_wanted: bool,
+    /// A caller found a reply it could not trust, on the connection with this number.
+    pub(super) distrusted: Option<(u64, &'static str)>,
+}
+
+impl<P: LinkProtocol> Shared<P> {
+    pub(super) fn new(
+        name: Arc<str>,
+        address: Address,
+        protocol: Arc<P>,
+        options: LinkOptions,
+        gate: DialGate,
+    ) -> Shared<P> {
+        let connection = Connection::new(protocol.clone(), options.limits.clone());
+        let guarded =
+            Guarded { connection, driver: None, inline: None, stop: None, dial_wanted: false, distrusted: None };
+        Shared {
+            guarded: Mutex::new(guarded),
+            running: AtomicBool::new(false),
+            start: Instant::now(),
+            name,
+            address,
+            protocol,
+            options,
+            gate,
+            state: watch::Sender::new(LinkState::Idle),
+            #[cfg(feature = "tracing")]
+            log: crate::log::Limiter::default(),
+        }
+    }
+
+    /// The lock is held for the length of one command or one batch of replies, and nothing foreign runs under it; so it
+    /// cannot be poisoned in the middle of a change, and a poisoned one is as good as any.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Guarded<P>> {
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Tick {
+        Tick::from_start(self.start.elapsed())
+    }
+
+    pub(super) fn tick(&self, at: Instant) -> Tick {
+        Tick::from_start(at.saturating_duration_since(self.start))
+    }
+
+    pub(super) fn instant(&self, at: Tick) -> Instant {
+        self.start + at.since(Tick::ZERO)
+    }
+
+    /// Whether a driver serves the link; certain under the lock.
+    pub(super) fn is_served(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// A driver serves the link from now on; `false` when one did already, or when the link is being closed.
+    pub(super) fn driver_begins(&self) -> bool {
+        let guarded = self.lock();
+        guarded.stop.is_none() && !self.running.swap(true, Ordering::AcqRel)
+    }
+
+    /// The driver serves the link no longer. Under the lock, so that no command slips in between.
+    pub(super) fn driver_ended(&self, _guarded: &Guarded<P>) {
+        self.running.store(false, Ordering::Release);
+    }
+
+    /// Asks the driver to end, at `until` at the latest; without a driver the link ends at once.
+    pub(super) fn stop(&self, until: Tick) {
+        let mut woken = Vec::new();
+        let mut guarded = self.lock();
+        guarded.stop = Some(guarded.stop.map_or(until, |earlier| earlier.min(until)));
+        guarded.connection.drain(&mut woken);
+        let driver = guarded.driver.take();
+        if !self.is_served() {
+            drop(guarded);
+            self.state.send_replace(LinkState::Closed);
+        } else {
+            drop(guarded);
+        }
+        wake_all(&mut woken);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// A reply of the connection with this number was well framed and made no sense: the driver closes it.
+    pub(super) fn distrust(&self, opened: u64, what: &'static str) {
+        let mut guarded = self.lock();
+        guarded.distrusted = Some((opened, what));
+        let driver = guarded.driver.take();
+        drop(guarded);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    pub(super) fn observe(&self, event: impl FnOnce() -> Event) {
+        #[cfg(not(feature = "tracing"))]
+        if let Some(observer) = &self.options.observer {
+            observer(&event());
+        }
+        #[cfg(feature = "tracing")]
+        {
+            let event = event();
+            if let Some(observer) = &self.options.observer {
+                observer(&event);
+            }
+            self.log.event(&event);
+        }
+    }
+}
+
+impl<P: LinkProtocol> Guarded<P> {
+    /// Leaves the driver's waker where callers find it. It is tokio's own: cloning it runs nobody's code.
+    pub(super) fn register(&mut self, cx: &Context<'_>) {
+        if self.driver.is_none() {
+            self.driver = Some(cx.waker().clone());
+        }
+    }
+}
+
+/// Wakes everyone, where no lock is held.
+pub(super) fn wake_all(woken: &mut Vec<Waker>) {
+    for waker in woken.drain(..) {
+        waker.wake();
+    }
+}
