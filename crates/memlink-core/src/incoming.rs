@@ -39,7 +39,9 @@ pub struct Incoming<P: Protocol> {
     parts: Vec<Frame>,
     /// Memory that the parts hold.
     parts_len: usize,
-    ready: Vec<(Token, Reply)>,
+    /// The parts of the reply at hand are too many to be held; they are counted as they come and thrown away.
+    parts_dropped: bool,
+    ready: Vec<(Token, Option<Reply>)>,
     unasked: Unasked,
     /// What lies at the start of the input began to arrive while nothing was owed: it can be no reply.
     began_unasked: bool,
@@ -109,6 +111,7 @@ impl<P: Protocol> Incoming<P> {
             pending: Pending::new(),
             parts: Vec::new(),
             parts_len: 0,
+            parts_dropped: false,
             ready: Vec::new(),
             unasked: Unasked::default(),
             began_unasked: false,
@@ -259,7 +262,7 @@ impl<P: Protocol> Incoming<P> {
             }
             Verdict::Part { len, tail } if asked && fits(len, tail, available) => {
                 let frame = self.take_frame(len, tail);
-                self.push_part(frame)?;
+                self.push_part(frame);
                 Ok(true)
             }
             Verdict::Last { len, tail, why } if asked && fits(len, tail, available) => {
@@ -268,9 +271,9 @@ impl<P: Protocol> Incoming<P> {
                 self.last = Some(why);
                 Ok(true)
             }
-            Verdict::Silence if asked && self.parts.is_empty() => {
+            Verdict::Silence if asked && !self.has_parts() => {
                 if let Some(entry) = self.pending.pop_front() {
-                    self.ready.push((entry.token, Reply::Silence));
+                    self.ready.push((entry.token, Some(Reply::Silence)));
                 }
                 Ok(true)
             }
@@ -348,14 +351,23 @@ impl<P: Protocol> Incoming<P> {
         if bytes.len() <= bytes.capacity() / 2 { Frame::copy_from(&bytes) } else { Frame::from(Bytes::from(bytes)) }
     }
 
-    fn push_part(&mut self, frame: Frame) -> Result<(), Broken> {
+    /// Keeps a part, unless all of them together are more than may be held for all callers: such a reply could not be handed over
+    /// when it is whole. Its caller is told so then; the connection and everybody else on it go on.
+    fn push_part(&mut self, frame: Frame) {
         self.parts_len += frame.memory_len();
-        self.parts.push(frame);
-        // More than may be held for all callers together could not be handed over when it is whole.
         if self.parts_len > self.limits.unclaimed_bytes_max {
-            return Err(Broken::ReplyTooLarge { len: self.parts_len as u64 });
+            self.parts_dropped = true;
+            self.parts = Vec::new();
+            self.parts_len = 0;
         }
-        Ok(())
+        if !self.parts_dropped {
+            self.parts.push(frame);
+        }
+    }
+
+    /// Whether the reply at hand has begun with a part.
+    fn has_parts(&self) -> bool {
+        self.parts_dropped || !self.parts.is_empty()
     }
 
     fn push_unasked(&mut self, frame: Frame) {
@@ -372,14 +384,16 @@ impl<P: Protocol> Incoming<P> {
     /// The head of the queue has its reply.
     fn complete(&mut self, frame: Frame) {
         let Some(entry) = self.pending.pop_front() else { return };
-        let reply = if self.parts.is_empty() {
-            Reply::One(frame)
+        let reply = if core::mem::take(&mut self.parts_dropped) {
+            None
+        } else if self.parts.is_empty() {
+            Some(Reply::One(frame))
         } else {
             let mut parts = core::mem::take(&mut self.parts);
-            self.parts_len = 0;
             parts.push(frame);
-            Reply::Many(parts)
+            Some(Reply::Many(parts))
         };
+        self.parts_len = 0;
         self.ready.push((entry.token, reply));
     }
 
@@ -393,7 +407,7 @@ impl<P: Protocol> Incoming<P> {
         !self.ready.is_empty()
     }
 
-    pub(crate) fn ready(&mut self) -> &mut Vec<(Token, Reply)> {
+    pub(crate) fn ready(&mut self) -> &mut Vec<(Token, Option<Reply>)> {
         &mut self.ready
     }
 
@@ -418,7 +432,7 @@ impl<P: Protocol> Incoming<P> {
     /// Whether everything that came was framed and handed over.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.available() == 0 && self.ready.is_empty() && self.parts.is_empty()
+        self.available() == 0 && self.ready.is_empty() && !self.has_parts()
     }
 
     /// Bytes received on this connection.

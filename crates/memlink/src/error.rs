@@ -46,7 +46,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The server answered with an error line. See [`Error::fault_text`].
     Server,
-    /// The reply was dropped, because too many replies are not being fetched by their callers.
+    /// The server has answered and the reply was dropped: it was more than may be held, or too many replies are not being fetched
+    /// by their callers.
     Unclaimed,
     /// The client was closed. Nothing was sent.
     Closed,
@@ -145,6 +146,8 @@ fn kind_of(cause: &Cause) -> ErrorKind {
 
 fn outcome_of(failure: &Failure) -> Outcome {
     match failure.outcome {
+        // The server has answered; the answer could not be kept.
+        _ if failure.cause == Cause::Unclaimed => Outcome::Answered,
         memlink_core::Outcome::NotSent => Outcome::NotSent,
         memlink_core::Outcome::Unknown => Outcome::Unknown,
     }

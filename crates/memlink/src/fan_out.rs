@@ -25,14 +25,15 @@ use futures_util::stream;
 /// others on it are not held up and that a bulk of millions costs no more memory than its results.
 const WINDOW: usize = 512;
 
-/// Runs `start` for each of the groups' members, each group on its own and at most [`WINDOW`] of each at a time, and puts the
-/// outcomes where they belong.
+/// Runs the members of all groups, each group on its own and at most `window` of each at a time, and puts the outcomes where they
+/// belong.
 async fn run<T, F: Future<Output = (usize, T)>>(
     groups: impl IntoIterator<Item = impl Iterator<Item = F>>,
     len: usize,
+    window: usize,
 ) -> Vec<Option<T>> {
     let mut outcomes: Vec<Option<T>> = std::iter::repeat_with(|| None).take(len).collect();
-    let groups = groups.into_iter().map(|group| stream::iter(group).buffer_unordered(WINDOW));
+    let groups = groups.into_iter().map(|group| stream::iter(group).buffer_unordered(window));
     let mut finished = stream::select_all(groups.map(Box::pin));
     while let Some((place, outcome)) = finished.next().await {
         if let Some(slot) = outcomes.get_mut(place) {

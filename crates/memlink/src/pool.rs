@@ -26,12 +26,17 @@ impl<P: LinkProtocol> Pool<P> {
         Pool { links: (0..settings.connections.max(1)).map(link).collect(), next: AtomicUsize::new(0) }
     }
 
-    /// The link for the next command: each in turn.
+    /// The link for the next command: each in turn, those that are open before those that are not.
     #[inline]
     pub(crate) fn pick(&self) -> &Arc<Link<P>> {
         match self.links.as_slice() {
             [only] => only,
-            links => &links[self.next.fetch_add(1, Ordering::Relaxed) % links.len()],
+            links => {
+                let first = self.next.fetch_add(1, Ordering::Relaxed) % links.len();
+                let (before, after) = links.split_at(first);
+                let in_turn = || after.iter().chain(before);
+                in_turn().find(|link| link.state() == LinkState::Open).unwrap_or(&links[first])
+            }
         }
     }
 

@@ -92,7 +92,9 @@ impl<P: Protocol, W> Connection<P, W> {
         for (token, reply) in ready.drain(..) {
             self.in_flight -= 1;
             if token == Token::OPENING {
-                result = result.and_then(|()| self.opening_reply(now, incoming, &reply, woken));
+                // The opening exchange is bounded more closely than the parts of a reply are.
+                let reply = reply.ok_or(Broken::ReplyTooLarge { len: incoming.received() });
+                result = result.and_then(|()| self.opening_reply(now, incoming, &reply?, woken));
             } else {
                 self.complete(token, reply, woken);
             }
@@ -102,11 +104,14 @@ impl<P: Protocol, W> Connection<P, W> {
         result
     }
 
-    fn complete(&mut self, token: Token, reply: Reply, woken: &mut Vec<W>) {
-        let heap_len = reply.heap_len();
-        let fits = heap_len == 0 || self.unclaimed.saturating_add(heap_len) <= self.limits.unclaimed_bytes_max;
-        let dropped = Err(Failure { outcome: Outcome::Unknown, cause: Cause::Unclaimed });
-        let Ok(waiter) = self.waiters.end(token, if fits { Ok(reply) } else { dropped }) else {
+    /// Hands a reply over, unless it is more than may be held: then its caller is told that it was dropped.
+    fn complete(&mut self, token: Token, reply: Option<Reply>, woken: &mut Vec<W>) {
+        let heap_len = reply.as_ref().map_or(0, Reply::heap_len);
+        let room = self.limits.unclaimed_bytes_max.saturating_sub(self.unclaimed);
+        let result = reply.filter(|_| heap_len == 0 || heap_len <= room);
+        let fits = result.is_some();
+        let result = result.ok_or(Failure { outcome: Outcome::Unknown, cause: Cause::Unclaimed });
+        let Ok(waiter) = self.waiters.end(token, result) else {
             // Nobody waits. Which of the abandoned it was is not known here; it is taken for the oldest, so that none is ever
             // thought older than it is.
             self.left_at.pop_front();

@@ -1,9 +1,9 @@
 //! Bytes that nobody asked for, and peers or protocols that do what they must not.
 
-use memlink_core::{Broken, Limits};
+use memlink_core::{Broken, Cause, Limits};
 
 use crate::line::{Kind, Line};
-use crate::world::{NOT_SENT, UNKNOWN, World};
+use crate::world::{Ended, NOT_SENT, UNKNOWN, World};
 
 #[test]
 fn a_stray_line_before_between_or_after_closes_the_connection() {
@@ -97,15 +97,15 @@ fn a_line_without_an_end_is_too_long() {
 }
 
 #[test]
-fn parts_of_one_reply_have_a_bound_together() {
+fn parts_of_one_reply_have_a_bound_together_and_harm_nobody_else() {
     let mut world = World::open_with(Limits { unclaimed_bytes_max: 2_000, ..Limits::default() });
-    let n = world.submit(Kind::Many(1_000));
-    world.take();
-    world.write(usize::MAX);
-    world.deliver(usize::MAX);
-    assert!(matches!(world.lost[..], [Broken::ReplyTooLarge { .. }]), "{:?}", world.lost);
-    world.look_all();
-    world.assert_failed(n, UNKNOWN);
+    let (before, n, after) = (world.submit(Kind::Echo), world.submit(Kind::Many(1_000)), world.submit(Kind::Many(3)));
+    world.turn();
+    assert_eq!(world.ended(n), Some(&Ended::Failed(UNKNOWN, Cause::Unclaimed)));
+    world.assert_replied(before);
+    world.assert_replied(after);
+    assert!(world.lost.is_empty(), "{:?}", world.lost);
+    assert_eq!(world.stats().unclaimed_dropped, 1);
     world.check_end();
 }
 

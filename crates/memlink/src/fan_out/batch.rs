@@ -9,7 +9,7 @@ use memlink_meta::{
 };
 
 use super::many::{BulkFuture, Many, timing};
-use super::run;
+use super::{WINDOW, run};
 use crate::Client;
 use crate::client::unix_now;
 use crate::cluster::Cluster;
@@ -141,7 +141,7 @@ impl<'c> IntoFuture for Batch<'c> {
                     (place, outcome)
                 })
             });
-            let outcomes = run(groups, len).await.into_iter();
+            let outcomes = run(groups, len, WINDOW).await.into_iter();
             Many::new(outcomes.map(|outcome| outcome.unwrap_or_else(|| Err(Error::lost()))).collect())
         })
     }

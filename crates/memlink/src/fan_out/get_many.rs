@@ -7,7 +7,7 @@ use memlink_meta::{Found, Get, Got, Invalid, Key, MultiGet, Noop};
 use super::many::{BulkFuture, Many, each, timing};
 use super::run;
 use crate::Client;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::lease;
 use crate::link::Timing;
 use crate::value::Value;
@@ -143,9 +143,9 @@ async fn by_lines(client: &Client, timing: Timing, keys: Vec<Result<Key, Invalid
     let groups = started.into_iter().map(|group| {
         group
             .into_iter()
-            .map(|(line, server, keys)| async move { (line, send_line(client, server, keys, timing).await) })
+            .map(|(line, server, keys)| async move { (line, send_halves(client, server, keys, timing).await) })
     });
-    let answers = run(groups, lines.len()).await;
+    let answers = run(groups, lines.len(), LINES_MAX).await;
     let mut outcomes: Vec<_> = keys.iter().map(|key| key.as_ref().map(|_| None).map_err(Error::invalid)).collect();
     for (places, answer) in lines.into_iter().zip(answers) {
         spread(places, answer.unwrap_or_else(|| Err(Error::lost())), &keys, &mut outcomes);
@@ -194,6 +194,31 @@ const KEYS_MAX: usize = 100;
 
 /// Largest value by a server's default limit, with what is kept beside it: the values of a line may not hold more than one reply may.
 const VALUE_LEN: usize = (1 << 20) + 1024;
+
+/// Lines on their way to one server at the same time: each is a hundred keys, so a few fill a connection.
+const LINES_MAX: usize = 8;
+
+/// Asks for the keys by one line, and where its values are too many to be held at once by ever shorter ones.
+async fn send_halves(
+    client: &Client,
+    server: usize,
+    keys: Vec<Key>,
+    timing: Timing,
+) -> Result<Vec<Option<Found>>, Error> {
+    let mut found = Vec::with_capacity(keys.len());
+    let mut rest = vec![keys];
+    while let Some(mut keys) = rest.pop() {
+        match send_line(client, server, keys.clone(), timing).await {
+            Ok(values) => found.extend(values),
+            Err(error) if error.kind() == ErrorKind::Unclaimed && keys.len() > 1 => {
+                rest.push(keys.split_off(keys.len() / 2));
+                rest.push(keys);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
 
 async fn send_line(
     client: &Client,

@@ -7,7 +7,7 @@ use memlink_core::Command;
 use memlink_meta::{Delete, DeleteOutcome, Fault, Invalid, Key, Meta, Set, SetOutcome, Ttl, Verb};
 use tokio::time::Instant;
 
-use super::run;
+use super::{WINDOW, run};
 use crate::Client;
 use crate::client::unix_now;
 use crate::error::Error;
@@ -132,7 +132,7 @@ where
         })
     });
     let mut refused = refused.into_iter().peekable();
-    let outcomes = run(groups, len).await.into_iter().enumerate().map(|(place, outcome)| match outcome {
+    let outcomes = run(groups, len, WINDOW).await.into_iter().enumerate().map(|(place, outcome)| match outcome {
         Some((Ok(Ok(reply)), name)) => read(reply, &name),
         Some((Ok(Err(fault)), name)) => Err(Error::fault(name, &fault)),
         Some((Err(error), _)) => Err(error),
