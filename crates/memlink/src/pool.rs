@@ -26,7 +26,8 @@ impl<P: LinkProtocol> Pool<P> {
         Pool { links: (0..settings.connections.max(1)).map(link).collect(), next: AtomicUsize::new(0) }
     }
 
-    /// The link for the next command: each in turn, those that are open before those that are not.
+    /// The link for the next command: each in turn, those that are open before those that are not. One that was never needed counts
+    /// as open, or it would never be needed as long as another one is.
     #[inline]
     pub(crate) fn pick(&self) -> &Arc<Link<P>> {
         match self.links.as_slice() {
@@ -35,7 +36,8 @@ impl<P: LinkProtocol> Pool<P> {
                 let first = self.next.fetch_add(1, Ordering::Relaxed) % links.len();
                 let (before, after) = links.split_at(first);
                 let in_turn = || after.iter().chain(before);
-                in_turn().find(|link| link.state() == LinkState::Open).unwrap_or(&links[first])
+                let is_fit = |link: &&Arc<Link<P>>| matches!(link.state(), LinkState::Open | LinkState::Idle);
+                in_turn().find(is_fit).unwrap_or(&links[first])
             }
         }
     }

@@ -75,6 +75,7 @@ impl Memcached {
         let process = Command::new(program())
             .args(&self.options)
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| {
@@ -165,7 +166,7 @@ impl Memcached {
     /// Waits until no client is connected.
     pub(crate) async fn until_deserted(&self) {
         // The connection that asks is one itself.
-        until("the server has no connection", || self.statistic("curr_connections") == 2).await;
+        until("the server has no connection", || self.statistic("curr_connections") == 1).await;
     }
 }
 
