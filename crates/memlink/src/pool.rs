@@ -26,7 +26,7 @@ impl<P: LinkProtocol> Pool<P> {
         Pool { links: (0..settings.connections.max(1)).map(link).collect(), next: AtomicUsize::new(0) }
     }
 
-    /// The link for the next command: each in turn, those that are open before those that are not. One that was never needed counts
+    /// The link for the next command: each in turn, but one that is lost or down only when all are. One that was never needed counts
     /// as open, or it would never be needed as long as another one is.
     #[inline]
     pub(crate) fn pick(&self) -> &Arc<Link<P>> {
