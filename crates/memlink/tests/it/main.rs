@@ -1,8 +1,11 @@
 //! The client against real servers: memcached processes, the embedded server, and strangers that are neither.
+#![cfg(test)]
 
 mod bulk;
 mod cancel;
+mod crowding;
 mod deadlines;
+mod generic;
 mod input;
 mod leases;
 mod lifecycle;

@@ -130,10 +130,6 @@ impl Memcached {
         self.socket_path.as_deref().expect("it listens on a Unix socket")
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("memcache://{}", self.address())
-    }
-
     pub(crate) fn server(&self) -> Server {
         Server::tcp(&self.address()).expect("an address")
     }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use memlink::{Client, ErrorKind, Event, Outcome, Server, Settings};
-use memlink_testserver::TestServer;
 
 use crate::memcached::{Memcached, patient};
 use crate::show::Show as _;
@@ -90,7 +89,6 @@ async fn a_killed_server_costs_its_own_keys_and_comes_back() {
     }
 }
 
-/// Between two kills of the same server, errors of the others are those of nobody.
 #[tokio::test]
 async fn a_client_can_be_built_before_its_servers() {
     let mut servers: Vec<_> = (0..2).map(|_| Memcached::start()).collect();
@@ -135,7 +133,7 @@ async fn a_server_known_to_be_dead_refuses_at_once() {
 
 #[tokio::test]
 async fn events_tell_the_story_of_a_connection() {
-    let server = TestServer::start().await.unwrap();
+    let mut memcached = Memcached::start();
     let story = Arc::new(Mutex::new(Vec::new()));
     let told = story.clone();
     let settings = patient().backoff(Duration::from_millis(5), Duration::from_millis(20)).on_event(move |event| {
@@ -153,12 +151,12 @@ async fn events_tell_the_story_of_a_connection() {
         };
         told.lock().unwrap().push(word);
     });
-    let configured = Server::tcp(&server.address()).unwrap().named("the cache");
+    let configured = memcached.server().named("the cache");
     let client = Client::builder().server(configured).settings(settings).build().unwrap();
     client.get("k").await.unwrap();
-    server.kill().await.unwrap();
+    memcached.kill();
     until("a dial has failed", || story.lock().unwrap().contains(&"failed")).await;
-    server.revive().await.unwrap();
+    memcached.revive();
     until_async("it is back", async || client.get("k").await.is_ok()).await;
     client.close(Duration::from_secs(5)).await;
     let mut story = story.lock().unwrap().clone();

@@ -8,12 +8,15 @@ use memlink_testserver::TestServer;
 use crate::memcached::{Memcached, patient};
 use crate::show::Show as _;
 
+/// What a request gave, as text.
+type Shown<'a> = Pin<Box<dyn Future<Output = String> + Send + 'a>>;
+
 /// One request to an item that was prepared for it, and what becomes of it.
 pub(crate) struct Case {
     pub(crate) what: &'static str,
     /// The release of memcached 1.6 that first can do it; older ones must be told nothing of it.
     pub(crate) since: u16,
-    pub(crate) run: for<'a> fn(&'a Client, &'a Keys) -> Pin<Box<dyn Future<Output = String> + Send + 'a>>,
+    pub(crate) run: for<'a> fn(&'a Client, &'a Keys) -> Shown<'a>,
     pub(crate) want: &'static str,
     /// The item `hit` afterwards.
     pub(crate) then: &'static str,
