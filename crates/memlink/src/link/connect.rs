@@ -2,9 +2,10 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::transport::{self, Address, Stream, TcpOptions, Transport};
 
@@ -26,13 +27,52 @@ pub(crate) enum Dialer {
     User(Arc<dyn Connector>),
 }
 
-/// Lets one dial at a time through to one server, however many links it has: a server that comes back, or does not, is not
-/// stormed.
-pub(crate) type DialGate = Arc<Semaphore>;
+/// Lets one dial at a time through to one server, however many links it has, and none while the server rests after a failure: one
+/// that comes back, or does not, is not stormed.
+#[derive(Clone)]
+pub(crate) struct DialGate(Arc<Gate>);
+
+struct Gate {
+    turn: Semaphore,
+    rest: Mutex<Option<Rest>>,
+}
+
+/// After a failure, until the next dial of the link that had it.
+struct Rest {
+    until: Instant,
+    error: String,
+}
 
 /// A gate for one server.
 pub(crate) fn dial_gate() -> DialGate {
-    Arc::new(Semaphore::new(1))
+    DialGate(Arc::new(Gate { turn: Semaphore::new(1), rest: Mutex::new(None) }))
+}
+
+impl DialGate {
+    /// A dial has failed, and whoever dialled does it again at `until`. Nobody else does before; a failure that was only this rest
+    /// does not make it longer.
+    pub(super) fn rest(&self, until: Instant, error: &str) {
+        let mut rest = self.lock();
+        if rest.as_ref().is_none_or(|rest| rest.until <= Instant::now()) {
+            *rest = Some(Rest { until, error: error.to_owned() });
+        }
+    }
+
+    /// The server answers.
+    pub(super) fn end_rest(&self) {
+        *self.lock() = None;
+    }
+
+    fn check_rest(&self) -> io::Result<()> {
+        match &*self.lock() {
+            Some(rest) if Instant::now() < rest.until => Err(io::Error::other(rest.error.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Rest>> {
+        self.0.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Dialer {
@@ -43,7 +83,8 @@ impl Dialer {
     ) -> Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>> {
         let (address, dialer, gate) = (address.clone(), self.clone(), gate.clone());
         Box::pin(async move {
-            let _turn = gate.acquire().await.map_err(io::Error::other)?;
+            let _turn = gate.0.turn.acquire().await.map_err(io::Error::other)?;
+            gate.check_rest()?;
             match dialer {
                 Dialer::System(options) => transport::open(&address, &options).await,
                 Dialer::User(connector) => connector.connect(&address).await.map(Transport::Other),

@@ -167,6 +167,7 @@ impl<P: LinkProtocol> Driver<P> {
     fn dial_failed(&mut self, error: &str, now: Tick) {
         let wait = self.backoff.next_wait(fastrand::u64(..));
         self.way = Way::Resting { until: now.after(wait) };
+        self.shared.gate.rest(self.shared.instant(now.after(wait)), error);
         let cause = Cause::Down(error.to_owned());
         self.shared.lock().connection.down(cause, &mut self.woken);
         self.shared.state.send_replace(LinkState::Down);
@@ -186,6 +187,7 @@ impl<P: LinkProtocol> Driver<P> {
         let driven = wire.drive(cx, &self.shared, now, now >= self.armed, &mut self.woken);
         if wire.is_open && !was_open {
             let took = now.since(self.dial_began);
+            self.shared.gate.end_rest();
             self.shared.state.send_replace(LinkState::Open);
             let server = &self.shared.name;
             self.shared.observe(|| Event::Opened { server: server.clone(), took });
@@ -212,6 +214,9 @@ impl<P: LinkProtocol> Driver<P> {
         }
         let wait = self.backoff.next_wait(fastrand::u64(..));
         self.way = Way::Resting { until: now.after(wait) };
+        if !proved {
+            self.shared.gate.rest(self.shared.instant(now.after(wait)), &why.to_string());
+        }
         let mut guarded = self.shared.lock();
         let in_flight = guarded.connection.stats().in_flight;
         let remains = guarded.connection.closed(why, &mut wire.transmit, &mut self.woken);

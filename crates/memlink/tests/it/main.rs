@@ -13,6 +13,7 @@ mod memcached;
 mod million;
 mod outage;
 mod pipe;
+mod pool;
 mod show;
 mod strangers;
 mod table;

@@ -109,11 +109,24 @@ impl Memcached {
     /// SIGSTOP: its sockets stay open, and it answers nothing.
     pub(crate) fn freeze(&self) {
         self.signal("STOP");
+        // The signal is sent to the process; each of its threads stops when it next looks.
+        until_blocking("every thread has stopped", || self.threads().iter().all(|state| *state == 'T'));
     }
 
     /// SIGCONT.
     pub(crate) fn thaw(&self) {
         self.signal("CONT");
+    }
+
+    /// One letter for each.
+    fn threads(&self) -> Vec<char> {
+        let id = self.process.as_ref().expect("it runs").id();
+        let threads = std::fs::read_dir(format!("/proc/{id}/task")).expect("it runs");
+        let state = |text: String| text.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        threads
+            .flatten()
+            .filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok().and_then(state))
+            .collect()
     }
 
     fn signal(&self, name: &str) {
