@@ -86,7 +86,8 @@ pub fn judge(all: &Everything) -> Vec<Bar> {
         let Some(measured) = all.workloads.iter().find(|measured| measured.workload == name) else { continue };
         for flavour in [Flavour::CurrentThread, Flavour::MultiThread(1)] {
             let found = measured.row(client, flavour).and_then(|row| ratio(measured, row, figure, to));
-            let what = format!("{}{}", figure.name(), to.name());
+            let who = if client == Client::Memlink { "" } else { client.name() };
+            let what = format!("{}{} {who}", figure.name(), to.name()).trim_end().to_owned();
             bars.extend(found.map(|found| Bar { of: name, runtime: flavour.name(), what, bound, found }));
         }
     }
