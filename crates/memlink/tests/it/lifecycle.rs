@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use memlink::{Client, ErrorKind, Limits, LinkState, Outcome, Server, Settings};
+use memlink_testserver::TestServer;
 
 use crate::memcached::{Memcached, patient};
 use crate::pipe::{Dialled, Pipes};
@@ -157,13 +158,15 @@ fn a_runtime_that_ends_ends_its_connections() {
     assert_eq!(outside.show(), "NoRuntime NotSent");
 }
 
-/// A client that outlives the runtimes of several tests, as a static one does.
-fn shared() -> &'static (Memcached, Client) {
-    static SHARED: OnceLock<(Memcached, Client)> = OnceLock::new();
+/// A client that outlives the runtimes of several tests, as a static one does. Its server is a thread: a process would be left behind,
+/// because nothing static is ever dropped.
+fn shared() -> &'static (TestServer, Client) {
+    static SHARED: OnceLock<(TestServer, Client)> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let memcached = Memcached::start();
-        let client = Client::builder().server(memcached.server()).settings(patient()).build().unwrap();
-        (memcached, client)
+        // It has to be started where there is no runtime.
+        let server = std::thread::spawn(|| TestServer::builder().start_blocking().unwrap()).join().unwrap();
+        let configured = Server::tcp(&server.address()).unwrap();
+        (server, Client::builder().server(configured).settings(patient()).build().unwrap())
     })
 }
 
