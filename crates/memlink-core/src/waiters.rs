@@ -287,6 +287,15 @@ impl<W> Waiters<W> {
         }
     }
 
+    /// Lends the number of the connection of every promise.
+    pub(crate) fn for_each_admitted(&mut self, mut look: impl FnMut(&mut u32)) {
+        for slot in &mut self.slots {
+            if let Place::Admitted { life, .. } = &mut slot.place {
+                look(life);
+            }
+        }
+    }
+
     /// How many are in line.
     #[inline]
     pub(crate) fn waiting(&self) -> usize {

@@ -87,7 +87,10 @@ impl<P: Protocol, W> Connection<P, W> {
         waiter: &mut Option<W>,
     ) -> Result<Admission, Refused> {
         match &self.phase {
-            Phase::Open if self.waiters.waiting() == 0 && self.has_room_for(command.size_hint()) => {
+            // Behind those who were promised room and are about to come, too: order is kept.
+            Phase::Open
+                if self.waiters.waiting() == 0 && self.reserved == 0 && self.has_room_for(command.size_hint()) =>
+            {
                 self.check(command)?;
                 let token = self.encode(command, |waiters| Some(waiters.insert_in_flight(waiter.take()?, deadline)))?;
                 Ok(self.admission(token, deadline))
@@ -142,7 +145,8 @@ impl<P: Protocol, W> Connection<P, W> {
     }
 
     fn in_line(&mut self, token: Token, deadline: Tick) -> Admission {
-        let wake_driver = self.phase == Phase::Idle || deadline < self.driver_armed;
+        let is_first_behind_promises = self.reserved > 0 && self.promises_at == Tick::NEVER;
+        let wake_driver = self.phase == Phase::Idle || deadline < self.driver_armed || is_first_behind_promises;
         Admission { token, wake_driver: wake_driver && self.notify_driver(), may_write: false }
     }
 

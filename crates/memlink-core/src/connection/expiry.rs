@@ -1,9 +1,14 @@
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::Connection;
 use crate::outgoing::Transmit;
 use crate::waiters::Place;
 use crate::{Broken, Cause, Failure, Outcome, Protocol, Tick};
+
+/// How long room is kept for a caller that was woken to use it, while others wait: far longer than a task that runs needs, and
+/// far shorter than anybody's deadline. At most twice this passes.
+const PROMISE_AGE: Duration = Duration::from_millis(10);
 
 /// Waits end, and what has been abandoned does not stay for ever.
 impl<P: Protocol, W> Connection<P, W> {
@@ -11,7 +16,38 @@ impl<P: Protocol, W> Connection<P, W> {
     /// deadline is earlier will say that it has to be woken.
     #[must_use]
     pub fn poll_timeout(&self) -> Tick {
-        self.waiters.next_deadline().min(self.opening_ends).min(self.abandoned_until())
+        self.waiters.next_deadline().min(self.opening_ends).min(self.abandoned_until()).min(self.promises_until())
+    }
+
+    /// When promises have to be looked at: only if somebody stands behind them. At once, if that was not noted yet.
+    fn promises_until(&self) -> Tick {
+        match self.reserved > 0 && self.waiters.waiting() > 0 {
+            true if self.promises_at == Tick::NEVER => Tick::ZERO,
+            true => self.promises_at,
+            false => Tick::NEVER,
+        }
+    }
+
+    /// A caller that was promised room and does not come for it, because its task does something else, holds up nobody for long:
+    /// the promise is taken back, and the caller is in line again, where it was before, when it comes.
+    fn take_promises_back(&mut self, now: Tick) {
+        if self.promises_until() == Tick::NEVER {
+            self.promises_at = Tick::NEVER;
+        } else if self.promises_at == Tick::NEVER {
+            self.promises_at = now.after(PROMISE_AGE);
+        } else if now >= self.promises_at {
+            self.promises_at = now.after(PROMISE_AGE);
+            let (life, mut taken_back) = (self.life, 0);
+            self.waiters.for_each_admitted(|promised| {
+                if *promised == life {
+                    // As if it were a promise of a connection that is lost.
+                    *promised = life.wrapping_sub(1);
+                    taken_back += 1;
+                }
+            });
+            self.stranded += taken_back;
+            (self.reserved, self.reserved_bytes) = (0, 0);
+        }
     }
 
     /// The driver has looked at [`poll_timeout`](Connection::poll_timeout), and its timer will fire at `armed`, at the latest.
@@ -40,6 +76,7 @@ impl<P: Protocol, W> Connection<P, W> {
     ) -> Result<(), Broken> {
         self.sync(transmit.written());
         self.expire(now, woken);
+        self.take_promises_back(now);
         self.place(transmit);
         self.handed = self.handed.min(transmit.end().max(self.written));
         self.admit(woken);

@@ -83,6 +83,8 @@ pub struct Connection<P: Protocol, W> {
     left_at: VecDeque<Tick>,
     /// Values to be dropped by the driver, where no lock is held.
     trash: Vec<Bytes>,
+    /// When promises that were not used are looked at.
+    promises_at: Tick,
     opening_ends: Tick,
     is_driver_notified: bool,
     driver_armed: Tick,
@@ -140,6 +142,7 @@ impl<P: Protocol, W> Connection<P, W> {
             unclaimed: 0,
             left_at: VecDeque::new(),
             trash: Vec::new(),
+            promises_at: Tick::NEVER,
             opening_ends: Tick::NEVER,
             is_driver_notified: false,
             driver_armed: Tick::NEVER,

@@ -11,7 +11,7 @@ use crate::Protocol;
 /// ```
 ///
 /// Room goes to the first in line, and no one else gets any before it, however little they need: a large command would wait for
-/// ever behind small ones that keep coming. What is promised is kept for the caller until it enters or leaves.
+/// ever behind small ones that keep coming. What is promised is kept for the caller until it enters or leaves, or until others have waited for too long.
 impl<P: Protocol, W> Connection<P, W> {
     /// A single command larger than the bound is admitted alone.
     #[inline]

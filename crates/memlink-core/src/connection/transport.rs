@@ -84,6 +84,7 @@ impl<P: Protocol, W> Connection<P, W> {
         (self.reserved, self.reserved_bytes) = (0, 0);
         self.left_at.clear();
         self.opening_ends = Tick::NEVER;
+        self.promises_at = Tick::NEVER;
         Remains {
             _outgoing: core::mem::replace(&mut self.outgoing, Outgoing::new()),
             _unfinished: self.unfinished.take(),

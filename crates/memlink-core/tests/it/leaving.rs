@@ -208,3 +208,47 @@ fn a_token_that_is_used_up_names_nobody() {
     }
     world.check_end();
 }
+
+#[test]
+fn a_promise_that_nobody_comes_for_is_taken_back() {
+    let mut world = World::open_with(Limits { in_flight_max: 1, ..Limits::default() });
+    let (first, sleeper, behind) = (world.submit(Kind::Echo), world.submit(Kind::Echo), world.submit(Kind::Echo));
+    world.take();
+    world.write(usize::MAX);
+    world.deliver(usize::MAX);
+    world.look(first);
+    world.assert_replied(first);
+    // The sleeper was promised the room and does not look; nobody may be held up by it for long.
+    for millis in [0, 10, 20, 30] {
+        world.pass(millis * 1_000_000);
+    }
+    world.look(behind);
+    world.turn();
+    world.look(behind);
+    world.assert_replied(behind);
+    world.look(sleeper);
+    world.turn();
+    world.look(sleeper);
+    world.assert_replied(sleeper);
+    world.check_end();
+}
+
+#[test]
+fn nobody_overtakes_those_who_were_promised_room() {
+    let mut world = World::new(Line { rounds: 1, ..Line::default() }, Limits::default());
+    let first = world.submit(Kind::Echo);
+    world.open();
+    world.take();
+    world.write(usize::MAX);
+    world.deliver(usize::MAX);
+    // The first is promised room and has not looked yet.
+    let second = world.submit(Kind::Echo);
+    assert_eq!(world.stats().in_flight, 0, "the second waits for the first");
+    world.look(first);
+    assert_eq!(world.stats().in_flight, 1);
+    world.turn();
+    world.assert_replied(first);
+    world.turn();
+    world.assert_replied(second);
+    world.check_end();
+}
