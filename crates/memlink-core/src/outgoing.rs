@@ -120,7 +120,8 @@ impl<E> Outgoing<E> {
     pub(crate) fn recycle(&mut self, transmit: Transmit<E>) {
         let mut chunk = transmit.chunk;
         debug_assert!(chunk.bodies.is_empty() && transmit.trash.is_empty(), "users' values are dropped without a lock");
-        if self.spare.is_none() && chunk.bytes.capacity() <= SPARE_MAX {
+        // An inline write begins with an empty transmit, which must not take the place of real buffers.
+        if self.spare.is_none() && (1..=SPARE_MAX).contains(&chunk.bytes.capacity()) {
             chunk.bytes.clear();
             chunk.entries.clear();
             chunk.len = 0;

@@ -17,6 +17,8 @@ use crate::error::Error;
 /// * **What is sent when?** A request is sent when it is awaited. Requests to one server are sent in the order in which they are
 ///   first polled, except that one that has to wait, for a connection or for room, may be overtaken while it is being let in; requests
 ///   to different servers have no order. Await the first where order matters.
+/// * **Who serves it?** A task for each connection, on the runtime on which it was first used. While that runtime is not being run, or
+///   its thread is blocked, nobody on these connections is served, and no deadline is kept.
 /// * **What happens on failure?** A request ends with its result or an [`Error`] that says whether the command can have been
 ///   applied ([`Error::outcome`]). A server that is down is an error for its own keys and for no others; no other server ever
 ///   answers for it. It is dialled again for ever.

@@ -62,7 +62,8 @@ pub enum Outcome {
     NotSent,
     /// It was sent and no reply came: the server may or may not have run it.
     Unknown,
-    /// The server answered and refused it, or did it in another way than asked; see the error's text.
+    /// The server answered: it refused it, or did it in another way than asked; see the error's text. For
+    /// [`ErrorKind::Unclaimed`] it did it, and what it said could not be kept.
     Answered,
 }
 

@@ -28,7 +28,7 @@
 //! # In which order?
 //!
 //! Requests to one server over one connection are sent in the order in which they are first polled, and answered in that
-//! order. Requests to different servers, or with [more than one connection](Settings::connections_per_server) to a server, have
+//! order; those that wait for a connection or for room are let in one after the other and sent as their tasks run. Requests to different servers, or with [more than one connection](Settings::connections_per_server) to a server, have
 //! no order. Await one request before making the next where the order matters: that always holds.
 //!
 //! # What is sent when?

@@ -80,7 +80,7 @@ impl<P: LinkProtocol> Pool<P> {
             link.begin_close(grace);
         }
         for link in &self.links {
-            link.closed().await;
+            link.closed(grace).await;
         }
     }
 }

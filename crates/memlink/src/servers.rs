@@ -20,7 +20,7 @@ pub struct ServerReply<T> {
 }
 
 impl Client {
-    /// Asks every server for a sign of life that changes nothing (`mn`), and waits until each has answered everything sent before.
+    /// Asks every server for a sign of life that changes nothing (`mn`), over one connection to each.
     pub async fn noop(&self) -> Vec<ServerReply<()>> {
         self.ask_all(Noop).await
     }

@@ -6,9 +6,10 @@ use crate::outgoing::Transmit;
 use crate::waiters::Place;
 use crate::{Broken, Cause, Failure, Outcome, Protocol, Tick};
 
-/// How long room is kept for a caller that was woken to use it, while others wait: far longer than a task that runs needs, and
-/// far shorter than anybody's deadline. At most twice this passes.
-const PROMISE_AGE: Duration = Duration::from_millis(10);
+/// How long room is kept for a caller that was woken to use it, while others wait: far longer than a task on a busy machine needs
+/// to run, because a caller that comes too late has lost its place in the order, and shorter than most deadlines. At most twice this
+/// passes.
+const PROMISE_AGE: Duration = Duration::from_millis(250);
 
 /// Waits end, and what has been abandoned does not stay for ever.
 impl<P: Protocol, W> Connection<P, W> {

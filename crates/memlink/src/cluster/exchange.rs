@@ -23,6 +23,11 @@ impl<P: LinkProtocol, C: Command<P>> Exchange<P, C> {
         Exchange { call, attempts: 0 }
     }
 
+    /// The same, without submitting it again: for commands whose order among others matters.
+    pub(crate) fn once(self) -> Exchange<P, C> {
+        Exchange { attempts: retry::ATTEMPTS_MAX, ..self }
+    }
+
     /// The configured name of the server it goes to.
     #[must_use]
     pub fn server(&self) -> &str {
@@ -49,7 +54,7 @@ impl<P: LinkProtocol, C: Command<P> + Unpin> Future for Exchange<P, C> {
                 Ok(output) => return Poll::Ready(Ok(output)),
                 Err(error) => {
                     let error = Error::call(self.server_name(), &error);
-                    self.attempts += 1;
+                    self.attempts = self.attempts.saturating_add(1);
                     if !retry::repeats_unasked(error.kind(), error.outcome(), self.attempts) {
                         return Poll::Ready(Err(error));
                     }

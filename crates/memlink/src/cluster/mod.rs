@@ -65,7 +65,7 @@ impl<P: LinkProtocol> Cluster<P> {
         settings: Settings,
     ) -> Result<Cluster<P>, ConfigError> {
         let servers: Vec<_> = servers.into_iter().collect();
-        check(&servers)?;
+        check(&servers, &settings)?;
         let ring = Ring::new(servers.iter().map(|server| (server.name.as_str(), server.weight)))?;
         Cluster::with_router(protocol, servers, settings, ring)
     }
@@ -83,7 +83,7 @@ impl<P: LinkProtocol> Cluster<P> {
         router: impl Router + 'static,
     ) -> Result<Cluster<P>, ConfigError> {
         let servers: Vec<_> = servers.into_iter().collect();
-        check(&servers)?;
+        check(&servers, &settings)?;
         Ok(Cluster { topology: Arc::new(Topology::new(protocol, &servers, settings, Box::new(router))) })
     }
 
@@ -185,7 +185,8 @@ impl<P: LinkProtocol> fmt::Debug for Cluster<P> {
 }
 
 /// The same server twice would get twice its share, or be two servers that are one.
-fn check(servers: &[Server]) -> Result<(), ConfigError> {
+fn check(servers: &[Server], settings: &Settings) -> Result<(), ConfigError> {
+    settings.check()?;
     if servers.is_empty() {
         return Err(ConfigError::NoServer);
     }

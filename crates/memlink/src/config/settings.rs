@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use memlink_core::Limits;
 
+use super::ConfigError;
 use crate::event::{Event, Observer};
 use crate::link::{Connector, Dialer, LinkOptions};
 use crate::transport::TcpOptions;
@@ -66,8 +67,8 @@ impl Settings {
         Settings { dial_timeout: timeout, ..self }
     }
 
-    /// The pause before a dial is uniform between 0 and a ceiling that begins with `base` and doubles with every failure up to
-    /// `cap`. Default 50 ms and 3 s. A server is dialled for ever.
+    /// The pause before a dial is uniform between an eighth of a ceiling and the ceiling, which begins with `base` and doubles with
+    /// every failure up to `cap`. Default 50 ms and 3 s. A server is dialled for ever.
     #[must_use]
     pub fn backoff(self, base: Duration, cap: Duration) -> Settings {
         Settings { backoff_base: base, backoff_cap: cap.max(base), ..self }
@@ -95,6 +96,31 @@ impl Settings {
     #[must_use]
     pub fn on_event(self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Settings {
         Settings { observer: Some(Arc::new(observer)), ..self }
+    }
+
+    /// Refuses bounds with which nothing could ever be sent, or a server that is down would be dialled without a pause.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        let options = [
+            ("in_flight_max", limits.in_flight_max == 0),
+            ("queued_bytes_max", limits.queued_bytes_max == 0),
+            ("waiting_max", limits.waiting_max == 0),
+            ("line_len_max", limits.line_len_max == 0),
+            ("turn_replies_max", limits.turn_replies_max == 0),
+            ("turn_bytes_max", limits.turn_bytes_max == 0),
+            ("stall_timeout", limits.stall_timeout.is_zero()),
+            ("opening_timeout", limits.opening_timeout.is_zero()),
+            ("dial_timeout", self.dial_timeout.is_zero()),
+            ("backoff base", self.backoff_base.is_zero()),
+        ];
+        match options.into_iter().find(|(_, is_zero)| *is_zero) {
+            Some((name, _)) => Err(ConfigError::BadOption {
+                name,
+                value: "0".to_owned(),
+                why: "with it nothing could be sent, or dialled in peace",
+            }),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn link_options(&self) -> LinkOptions {

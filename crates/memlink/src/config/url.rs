@@ -90,6 +90,11 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
         return Err(ConfigError::Url("it does not begin with a scheme such as memcache://".to_owned()));
     };
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // Said without a word of the URL: it may be a part of the password.
+    if query.contains('@') || place.matches('@').count() > 1 {
+        let text = "an @, ? or , in a user name or password is written %40, %3F or %2C; credentials stand once, in front of all hosts";
+        return Err(ConfigError::Url(text.to_owned()));
+    }
     let mut parsed =
         Parsed { servers: Vec::new(), settings: Settings::default(), credentials: None, opaque: true, version: None };
     match scheme.to_ascii_lowercase().as_str() {
@@ -106,6 +111,10 @@ fn parse_authority(authority: &str, parsed: &mut Parsed) -> Result<(), ConfigErr
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     let hosts = match authority.rsplit_once('@') {
         None => authority,
+        Some((user_info, _)) if user_info.contains([',', '/']) => {
+            let text = "credentials stand once, in front of all hosts; a , or / in them is written %2C or %2F";
+            return Err(ConfigError::Url(text.to_owned()));
+        }
         Some((user_info, hosts)) => {
             let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
             let credentials = Credentials::new(&decode(user)?, &decode(password)?);
@@ -256,6 +265,10 @@ mod tests {
             ("memcache://a?version=x", "version"),
             ("memcache://a?opaque=%4", "hexadecimal"),
             ("memcache://u%20:secret@a", "user"),
+            ("memcache://user:secret?ret@host", "%3F"),
+            ("memcache://user:1234?secret@host", "%3F"),
+            ("memcache://u:p@a,u:secret@b", "once"),
+            ("memcache://a,user:secret@b", "once"),
             ("memcache+unix://relative", "absolute"),
         ] {
             let error = parse_url(url).map(|_| ()).expect_err(url).to_string();

@@ -20,8 +20,9 @@ use crate::value::Value;
 
 /// Commands of different kinds to be sent together: see [`Client::batch`].
 ///
-/// Those for one server are sent in the order in which they were added; those for different servers have no order. It is no
-/// transaction: each has its own outcome.
+/// Those for one server are sent in the order in which they were added; those for different servers have no order. (A task that is
+/// kept from running for a quarter of a second just when it is let in behind a full queue loses its turn, and with it the order.) It
+/// is no transaction: each has its own outcome.
 #[must_use = "a batch is sent when it is awaited"]
 #[derive(Debug)]
 pub struct Batch<'c> {
@@ -205,7 +206,8 @@ async fn answer<V, T>(cluster: &Cluster<Meta>, lane: &Lane, verb: V, timing: Tim
 where
     V: Verb + Unpin + memlink_core::Command<Meta, Output = Result<T, memlink_meta::Fault>>,
 {
-    let send = cluster.send_over(lane, verb, timing);
+    // Not again by itself: it would come behind those that were added after it.
+    let send = cluster.send_over(lane, verb, timing).once();
     let name = send.server_name();
     send.await?.map_err(|fault| Error::fault(name, &fault))
 }

@@ -10,6 +10,7 @@ use crate::Client;
 use crate::error::{Error, ErrorKind};
 use crate::lease;
 use crate::link::Timing;
+use crate::retry;
 use crate::value::Value;
 
 /// Several values to be fetched: see [`Client::get_many`].
@@ -148,31 +149,25 @@ async fn by_lines(client: &Client, timing: Timing, keys: Vec<Result<Key, Invalid
     let answers = run(groups, lines.len(), LINES_MAX).await;
     let mut outcomes: Vec<_> = keys.iter().map(|key| key.as_ref().map(|_| None).map_err(Error::invalid)).collect();
     for (places, answer) in lines.into_iter().zip(answers) {
-        spread(places, answer.unwrap_or_else(|| Err(Error::lost())), &keys, &mut outcomes);
+        let lost = || places.iter().map(|_| Err(Error::lost())).collect();
+        let answer = answer.unwrap_or_else(lost);
+        spread(places, answer, &keys, &mut outcomes);
     }
     Many::new(outcomes)
 }
 
-/// Puts the answer to one line where it belongs.
+/// Puts the outcomes of one line where they belong.
 fn spread(
     places: Vec<usize>,
-    answer: Result<Vec<Option<Found>>, Error>,
+    answers: Vec<Outcome>,
     keys: &[Result<Key, Invalid>],
     outcomes: &mut [Result<Option<Value>, Error>],
 ) {
-    match answer {
-        Ok(found) => {
-            for (place, found) in places.into_iter().zip(found) {
-                if let (Some(found), Some(Ok(key))) = (found, keys.get(place)) {
-                    let got = Got { value: Some(found.value), ..Got::default() };
-                    outcomes[place] = Ok(Some(Value::new(key.clone(), got)));
-                }
-            }
-        }
-        Err(error) => {
-            for place in places {
-                outcomes[place] = Err(error.clone());
-            }
+    for (place, answer) in places.into_iter().zip(answers) {
+        let value =
+            |found: Found, key: &Key| Value::new(key.clone(), Got { value: Some(found.value), ..Got::default() });
+        if let Some(Ok(key)) = keys.get(place) {
+            outcomes[place] = answer.map(|found| found.map(|found| value(found, key)));
         }
     }
 }
@@ -198,26 +193,41 @@ const VALUE_LEN: usize = (1 << 20) + 1024;
 /// Lines on their way to one server at the same time: each is a hundred keys, so a few fill a connection.
 const LINES_MAX: usize = 8;
 
-/// Asks for the keys by one line, and where its values are too many to be held at once by ever shorter ones.
-async fn send_halves(
-    client: &Client,
-    server: usize,
-    keys: Vec<Key>,
-    timing: Timing,
-) -> Result<Vec<Option<Found>>, Error> {
-    let mut found = Vec::with_capacity(keys.len());
+/// Asks for the keys by one line, and where its values are too many to be held at once by ever shorter ones. One outcome for each
+/// key.
+async fn send_halves(client: &Client, server: usize, keys: Vec<Key>, timing: Timing) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(keys.len());
     let mut rest = vec![keys];
     while let Some(mut keys) = rest.pop() {
-        match send_line(client, server, keys.clone(), timing).await {
-            Ok(values) => found.extend(values),
+        match send_line_again(client, server, &keys, timing).await {
+            Ok(found) => outcomes.extend(found.into_iter().map(Ok)),
             Err(error) if error.kind() == ErrorKind::Unclaimed && keys.len() > 1 => {
                 rest.push(keys.split_off(keys.len() / 2));
                 rest.push(keys);
             }
-            Err(error) => return Err(error),
+            Err(error) => outcomes.extend(keys.iter().map(|_| Err(error.clone()))),
         }
     }
-    Ok(found)
+    outcomes
+}
+
+type Outcome = Result<Option<Found>, Error>;
+
+/// A line and its fence go again together, or not at all: a line behind its fence would be confirmed by nothing.
+async fn send_line_again(
+    client: &Client,
+    server: usize,
+    keys: &[Key],
+    timing: Timing,
+) -> Result<Vec<Option<Found>>, Error> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match send_line(client, server, keys.to_vec(), timing).await {
+            Err(error) if retry::repeats_unasked(error.kind(), error.outcome(), attempts) => {}
+            result => return result,
+        }
+    }
 }
 
 async fn send_line(
@@ -228,7 +238,7 @@ async fn send_line(
 ) -> Result<Vec<Option<Found>>, Error> {
     let (line, fence) = client.cluster().send_pair(server, MultiGet::new(keys), Noop, timing);
     let name = line.server_name();
-    let (line, fence) = join(line, fence).await;
+    let (line, fence) = join(line.once(), fence.once()).await;
     // An answer whose place is not confirmed is no answer.
     let found = line?.map_err(|fault| Error::fault(name.clone(), &fault))?;
     fence?.map_err(|fault| Error::fault(name, &fault))?;

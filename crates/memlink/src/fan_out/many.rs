@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::link::Timing;
 
 /// The outcomes of a bulk request, one for each key, in the caller's order.
+#[must_use = "each outcome may be an error"]
 #[derive(Debug, Clone)]
 pub struct Many<T> {
     outcomes: Vec<Result<T, Error>>,
@@ -126,7 +127,8 @@ where
     let groups = groups.into_iter().enumerate().map(|(server, group)| {
         let lane = cluster.lane(server);
         group.into_iter().map(move |(place, verb)| {
-            let send = cluster.send_over(lane, verb, timing);
+            // Not again by itself: it would come behind those that were added after it.
+            let send = cluster.send_over(lane, verb, timing).once();
             let name = send.server_name();
             async move { (place, (send.await, name)) }
         })

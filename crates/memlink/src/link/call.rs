@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use std::io::IoSlice;
@@ -187,13 +187,17 @@ impl<P: LinkProtocol, C: Command<P> + Unpin> Future for Call<P, C> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         match this.state {
-            State::New => match this.submit(cx) {
-                Ok(()) => Poll::Pending,
-                Err(error) => {
-                    this.state = State::Done;
-                    Poll::Ready(Err(error))
+            State::New => {
+                // A server that is down answers at once, and a task that asks it again and again must let others run.
+                ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+                match this.submit(cx) {
+                    Ok(()) => Poll::Pending,
+                    Err(error) => {
+                        this.state = State::Done;
+                        Poll::Ready(Err(error))
+                    }
                 }
-            },
+            }
             State::Submitted { token, deadline } => match this.look(cx, token, deadline) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

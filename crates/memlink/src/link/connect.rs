@@ -4,8 +4,10 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::transport::{self, Address, Stream, TcpOptions, Transport};
 
@@ -80,15 +82,21 @@ impl Dialer {
         &self,
         address: &Address,
         gate: &DialGate,
+        limit: Duration,
     ) -> Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>> {
         let (address, dialer, gate) = (address.clone(), self.clone(), gate.clone());
         Box::pin(async move {
             let _turn = gate.0.turn.acquire().await.map_err(io::Error::other)?;
             gate.check_rest()?;
-            match dialer {
-                Dialer::System(options) => transport::open(&address, &options).await,
-                Dialer::User(connector) => connector.connect(&address).await.map(Transport::Other),
-            }
+            let open = async {
+                match dialer {
+                    Dialer::System(options) => transport::open(&address, &options, limit).await,
+                    Dialer::User(connector) => connector.connect(&address).await.map(Transport::Other),
+                }
+            };
+            // The wait for the turn is not the server's fault.
+            let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the dial timed out");
+            timeout(limit, open).await.map_err(timed_out)?
         })
     }
 }

@@ -48,7 +48,7 @@ type Dial = Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>>;
 
 enum Way<P: LinkProtocol> {
     Idle,
-    Dialling { dial: Dial, ends: Tick },
+    Dialling { dial: Dial },
     Resting { until: Tick },
     Connected(Box<Wire<P>>),
 }
@@ -117,9 +117,10 @@ impl<P: LinkProtocol> Driver<P> {
     }
 
     fn begin_dial(&mut self, now: Tick) {
-        let dial = self.shared.options.dialer.dial(&self.shared.address, &self.shared.gate);
+        let dial =
+            self.shared.options.dialer.dial(&self.shared.address, &self.shared.gate, self.shared.options.dial_timeout);
         self.dial_began = now;
-        self.way = Way::Dialling { dial, ends: now.after(self.shared.options.dial_timeout) };
+        self.way = Way::Dialling { dial };
         {
             let mut guarded = self.shared.lock();
             // While the server is known to be down commands go on being refused; a dial alone promises nothing.
@@ -139,12 +140,11 @@ impl<P: LinkProtocol> Driver<P> {
             Ok(look) => look,
             Err(turn) => return turn,
         };
-        let Way::Dialling { dial, ends } = &mut self.way else { return Turn::Again };
+        let Way::Dialling { dial } = &mut self.way else { return Turn::Again };
         match dial.as_mut().poll(cx) {
             Poll::Ready(Ok(transport)) => self.begin_connection(transport, now),
             Poll::Ready(Err(error)) => self.dial_failed(&error.to_string(), now),
-            Poll::Pending if now >= *ends => self.dial_failed("the dial timed out", now),
-            Poll::Pending => return Turn::Until(look.timeout.min(*ends)),
+            Poll::Pending => return Turn::Until(look.timeout),
         }
         Turn::Again
     }
@@ -273,13 +273,14 @@ impl<P: LinkProtocol> Driver<P> {
         self.shared.driver_ended(&guarded);
         drop(guarded);
         let was_open = wire.is_some();
+        // First of all: whoever waits for the end must not depend on what foreign code does below.
+        self.shared.state.send_replace(LinkState::Closed);
         drop((remains, inline, wire));
         wake_all(&mut self.woken);
         let server = self.shared.name.clone();
         if was_open {
             self.shared.observe(|| Event::Closed { server, reason: Broken::Shutdown, in_flight, retry_in: None });
         }
-        self.shared.state.send_replace(LinkState::Closed);
         Turn::End
     }
 
@@ -325,7 +326,16 @@ impl<P: LinkProtocol> Drop for Driver<P> {
         self.shared.driver_ended(&guarded);
         drop(guarded);
         drop((remains, inline, driver, way));
-        self.shared.state.send_replace(if stopping { LinkState::Closed } else { LinkState::Idle });
+        // Somebody else may have closed the link, or started another driver, in between.
+        let is_replaced = self.shared.is_served();
+        self.shared.state.send_if_modified(|state| {
+            let next = if stopping { LinkState::Closed } else { LinkState::Idle };
+            let changes = *state != LinkState::Closed && !is_replaced;
+            if changes {
+                *state = next;
+            }
+            changes
+        });
         wake_all(&mut self.woken);
     }
 }

@@ -2,10 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memlink_core::{Cause, Failure, Outcome, Phase, Stats, Tick};
+use memlink_core::{Broken, Cause, Failure, Outcome, Phase, Stats, Tick};
 
 use super::shared::{LinkOptions, LinkState, Shared};
 use super::{DialGate, LinkProtocol, driver};
+use tokio::time::timeout;
+
 use crate::transport::Address;
 
 /// What callers hold of one connection to one server.
@@ -79,7 +81,13 @@ impl<P: LinkProtocol> Link<P> {
             driver.wake();
         }
         // The sender lives in `shared`, which lives as long as `self`.
-        let _ = state.wait_for(|state| !matches!(state, LinkState::Idle | LinkState::Dialling)).await;
+        let is_decided =
+            |state: &LinkState| !matches!(state, LinkState::Idle | LinkState::Dialling) || !self.shared.is_served();
+        let _ = state.wait_for(is_decided).await;
+        if !self.shared.is_served() && self.state() != LinkState::Closed {
+            let cause = Cause::Closed(Broken::DriverGone);
+            return Err(NotOpen::Failed(Failure { outcome: Outcome::NotSent, cause }));
+        }
         let cause = match self.shared.lock().connection.phase() {
             Phase::Down(cause) | Phase::Reopening(cause) => cause.clone(),
             Phase::Draining | Phase::Shutdown => Cause::Shutdown,
@@ -93,13 +101,20 @@ impl<P: LinkProtocol> Link<P> {
         self.shared.stop(self.shared.now().after(grace));
     }
 
-    /// Returns when nothing is left of a link that is being closed.
-    pub(crate) async fn closed(&self) {
+    /// Returns when nothing is left of a link that is being closed with this grace, or soon after the grace is over: the driver may
+    /// live on a runtime that nobody runs.
+    pub(crate) async fn closed(&self, grace: Duration) {
         let mut state = self.shared.state.subscribe();
         // The sender lives in `shared`, which lives as long as `self`.
-        let _ = state.wait_for(|state| *state == LinkState::Closed).await;
+        let closed = state.wait_for(|state| *state == LinkState::Closed);
+        if self.state() != LinkState::Closed {
+            let _ = timeout(grace.saturating_add(CLOSE_MARGIN), closed).await;
+        }
     }
 }
+
+/// What a driver that runs may need beyond the grace.
+const CLOSE_MARGIN: Duration = Duration::from_millis(500);
 
 impl<P: LinkProtocol> Drop for Link<P> {
     /// Ends the driver. No call is left: each holds the handle.

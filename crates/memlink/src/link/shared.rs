@@ -185,7 +185,17 @@ impl<P: LinkProtocol> Guarded<P> {
 
 /// Wakes everyone, where no lock is held.
 pub(super) fn wake_all(woken: &mut Vec<Waker>) {
-    for waker in woken.drain(..) {
+    let mut rest = Rest(woken.drain(..));
+    for waker in rest.0.by_ref() {
         waker.wake();
+    }
+}
+
+/// Those still to be woken: also when one of them panics.
+struct Rest<'a>(std::vec::Drain<'a, Waker>);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.by_ref().for_each(Waker::wake);
     }
 }

@@ -144,7 +144,7 @@ impl<P: LinkProtocol> Wire<P> {
                     let mut guarded = shared.lock();
                     self.is_proved |= self.is_open;
                     let handled = guarded.connection.handle_replies(now, &mut self.incoming, woken);
-                    self.is_open = matches!(guarded.connection.phase(), Phase::Open | Phase::Draining);
+                    self.is_open |= *guarded.connection.phase() == Phase::Open;
                     handled
                 };
                 wake_all(woken);
@@ -185,6 +185,8 @@ impl<P: LinkProtocol> Wire<P> {
     fn look(&mut self, cx: &mut Context<'_>, shared: &Shared<P>, woken: &mut Vec<Waker>) -> Result<Driven, Broken> {
         let mut guarded = shared.lock();
         guarded.register(cx);
+        // A protocol without an opening exchange is open at once.
+        self.is_open |= *guarded.connection.phase() == Phase::Open;
         if let Some((opened, what)) = guarded.distrusted.take()
             && opened == guarded.connection.stats().opened
         {

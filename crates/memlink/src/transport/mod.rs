@@ -10,6 +10,7 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -89,9 +90,9 @@ impl Transport {
 }
 
 /// Opens a stream to `address`; a host name is resolved anew each time.
-pub(crate) async fn open(address: &Address, tcp_options: &TcpOptions) -> io::Result<Transport> {
+pub(crate) async fn open(address: &Address, tcp_options: &TcpOptions, limit: Duration) -> io::Result<Transport> {
     match address {
-        Address::Tcp { host, port } => tcp::open(host, *port, tcp_options).await.map(Transport::Tcp),
+        Address::Tcp { host, port } => tcp::open(host, *port, tcp_options, limit).await.map(Transport::Tcp),
         #[cfg(unix)]
         Address::Unix(path) => unix::open(path).await.map(Transport::Unix),
         #[cfg(not(unix))]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 
 use super::InlineWrite;
 
@@ -51,13 +52,17 @@ impl InlineWrite for OwnedWriteHalf {
     }
 }
 
-/// Resolves `host` and connects to the first of its addresses that answers.
-pub(super) async fn open(host: &str, port: u16, options: &TcpOptions) -> io::Result<Tcp> {
+/// Resolves `host` and connects to the first of its addresses that answers. Each has its share of `limit`, so that one that swallows
+/// everything does not hide the others.
+pub(super) async fn open(host: &str, port: u16, options: &TcpOptions, limit: Duration) -> io::Result<Tcp> {
+    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+    let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     let mut last = None;
-    for address in lookup_host((host, port)).await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return set_up(stream, options),
-            Err(error) => last = Some(error),
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return set_up(stream, options),
+            Ok(Err(error)) => last = Some(error),
+            Err(_) => last = Some(io::Error::new(io::ErrorKind::TimedOut, "the dial timed out")),
         }
     }
     Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
