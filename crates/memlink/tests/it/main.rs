@@ -10,6 +10,7 @@ mod input;
 mod leases;
 mod lifecycle;
 mod memcached;
+mod mended;
 mod million;
 mod outage;
 mod pipe;

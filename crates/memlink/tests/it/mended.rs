@@ -1,0 +1,92 @@
+//! Defects that a review or an attack found, each kept out by a test of its own.
+
+use std::time::Duration;
+
+use memlink::generic::{Ask, Cluster, Encoder, Frame, Protocol, Refusal, Step, Verdict};
+use memlink::{Broken, Client, ErrorKind, Limits, LinkState, Server, Settings};
+use memlink_testserver::TestServer;
+
+use crate::memcached::patient;
+use crate::show::Show;
+
+/// A protocol that is open as soon as the socket is.
+struct Mute;
+
+impl Protocol for Mute {
+    type Expect = ();
+    type State = ();
+    type Peer = ();
+
+    fn open(&self, (): &mut (), _reply: Option<&Frame>, _out: &mut Encoder<'_>) -> Result<Step<(), ()>, Refusal> {
+        Ok(Step::Ready(()))
+    }
+
+    fn frame(&self, (): &mut (), _ask: Option<Ask<'_, ()>>, _input: &[u8], _limits: &Limits) -> Verdict {
+        Verdict::Broken(Broken::Unsolicited)
+    }
+}
+
+#[tokio::test]
+async fn a_protocol_without_an_opening_exchange_opens() {
+    let server = TestServer::start().await.expect("it starts");
+    let address = Server::tcp(&server.address()).expect("an address");
+    let cluster = Cluster::new(Mute, [address], Settings::default()).expect("a cluster");
+    let opened = tokio::time::timeout(Duration::from_secs(10), cluster.open()).await.expect("it does not hang");
+    assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+    assert_eq!(cluster.state(0), LinkState::Open);
+}
+
+#[tokio::test]
+async fn connect_ends_when_the_driver_panics() {
+    let server = TestServer::start().await.expect("it starts");
+    let settings = patient().on_event(|_| panic!("an observer that fails on purpose"));
+    let builder = Client::builder().server(Server::tcp(&server.address()).expect("an address")).settings(settings);
+    let ended = tokio::time::timeout(Duration::from_secs(10), builder.connect()).await.expect("it does not hang");
+    assert_eq!(ended.expect_err("nobody serves it").kind(), ErrorKind::ConnectionLost);
+}
+
+/// Errors that are given at once must not keep others from running, on one thread least of all.
+#[tokio::test]
+async fn asking_a_dead_server_again_and_again_lets_others_run() {
+    let server = TestServer::start().await.expect("it starts");
+    let client = Client::builder()
+        .server(Server::tcp(&server.address()).expect("an address"))
+        .settings(patient().backoff(Duration::from_millis(1), Duration::from_millis(5)))
+        .build()
+        .expect("a client");
+    server.kill().await.expect("it is killed");
+    let ticking = tokio::spawn(async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut asked = 0_u64;
+    while !ticking.is_finished() {
+        assert!(client.get("k").await.is_err());
+        asked += 1;
+        assert!(asked < 10_000_000, "the other task never runs");
+    }
+    server.revive().await.expect("it is back");
+    while client.get("k").await.is_err() {}
+    assert_eq!(client.set("k", "v").await.show(), "done");
+}
+
+#[test]
+fn bounds_with_which_nothing_could_be_sent_are_refused_by_name() {
+    let limits = |change: fn(&mut Limits)| {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        Settings::default().limits(limits)
+    };
+    for (settings, name) in [
+        (limits(|limits| limits.in_flight_max = 0), "in_flight_max"),
+        (limits(|limits| limits.waiting_max = 0), "waiting_max"),
+        (limits(|limits| limits.stall_timeout = Duration::ZERO), "stall_timeout"),
+        (Settings::default().dial_timeout(Duration::ZERO), "dial_timeout"),
+        (Settings::default().backoff(Duration::ZERO, Duration::ZERO), "backoff"),
+    ] {
+        let builder = Client::builder().server(Server::tcp("127.0.0.1:1").expect("an address")).settings(settings);
+        let error = builder.build().expect_err(name).to_string();
+        assert!(error.contains(name), "{error}");
+    }
+}
