@@ -12,6 +12,9 @@ use crate::client::unix_now;
 /// does not know of leases would never do it, and the item would stay stale until it expires. So the item is marked stale once
 /// more, which clears the election; the CAS id sees to it that a value stored meanwhile is left alone.
 ///
+/// Only a get that is still waited for learns that it won. The reply to one that was dropped or came too late is eaten unread, and a
+/// win in it stays with the server until the item expires.
+///
 /// Runs beside the request, which has its value already. When it fails the win is lost until the item expires; both ends are
 /// counted ([`ClientStats`](crate::ClientStats)).
 pub(crate) fn give_back(client: &Client, key: &Key) {
