@@ -1,10 +1,19 @@
 //! Wins that nobody asked for go back to the server.
 
-use memlink_meta::{Delete, Get, Key, Verb};
+use memlink_meta::{Delete, Get, Got, Key, Verb};
 use tokio::runtime::Handle;
 
 use crate::Client;
 use crate::client::unix_now;
+
+/// Takes the win out of what a plain get has found, and gives it back if there was one: to its caller it looks as to everybody else,
+/// won by another.
+pub(crate) fn decline(client: &Client, key: &Key, got: &mut Got) {
+    if std::mem::take(&mut got.won) {
+        got.already_won = true;
+        give_back(client, key);
+    }
+}
 
 /// Gives back the win that a plain get took by accident.
 ///
@@ -17,7 +26,7 @@ use crate::client::unix_now;
 ///
 /// Runs beside the request, which has its value already. When it fails the win is lost until the item expires; both ends are
 /// counted ([`ClientStats`](crate::ClientStats)).
-pub(crate) fn give_back(client: &Client, key: &Key) {
+fn give_back(client: &Client, key: &Key) {
     client.counters().wins_taken_by_accident();
     let (client, key) = (client.clone(), key.clone());
     if let Ok(runtime) = Handle::try_current() {

@@ -195,10 +195,7 @@ impl Any {
 }
 
 fn value(client: &Client, key: Key, mut got: Got) -> Value {
-    if std::mem::take(&mut got.won) {
-        got.already_won = true;
-        lease::give_back(client, &key);
-    }
+    lease::decline(client, &key, &mut got);
     Value::new(key, got)
 }
 

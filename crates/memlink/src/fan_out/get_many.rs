@@ -106,10 +106,7 @@ async fn by_key(
     let got = each(client, timing, gets, |got: Option<Got>, _| Ok(got)).await;
     let values = got.into_iter().zip(keys).map(|(outcome, key)| match (outcome?, key) {
         (Some(mut got), Ok(key)) => {
-            if std::mem::take(&mut got.won) {
-                got.already_won = true;
-                lease::give_back(client, &key);
-            }
+            lease::decline(client, &key, &mut got);
             Ok(Some(Value::new(key, got)))
         }
         _ => Ok(None),

@@ -50,10 +50,8 @@ impl Read<Get> for Fetched {
         let Some(mut got) = output.map_err(|fault| Error::fault(server, &fault))? else { return Ok(None) };
         // A get always has a key.
         let Some(key) = verb.key() else { return Ok(None) };
-        if got.won && !self.takes_win {
-            got.won = false;
-            got.already_won = true;
-            lease::give_back(client, key);
+        if !self.takes_win {
+            lease::decline(client, key, &mut got);
         }
         Ok(Some(Value::new(key.clone(), got)))
     }
