@@ -125,23 +125,15 @@ async fn by_lines(client: &Client, timing: Timing, keys: Vec<Result<Key, Invalid
     }
     let mut lines = Vec::new();
     let keys_max = (cluster.settings().limits.unclaimed_bytes_max / VALUE_LEN).clamp(1, KEYS_MAX);
-    let lines_by_server = groups.into_iter().enumerate().map(|(server, group)| {
-        let cut: Vec<_> = cut_into_lines(group, keys_max).into_iter().map(|line| (server, line)).collect();
-        cut
-    });
-    let started: Vec<Vec<_>> = lines_by_server
-        .map(|group| {
-            let number = |(server, (places, keys))| {
-                lines.push(places);
-                (lines.len() - 1, server, keys)
-            };
-            group.into_iter().map(number).collect()
-        })
-        .collect();
-    let groups = started.into_iter().map(|group| {
-        group
-            .into_iter()
-            .map(|(line, server, keys)| async move { (line, send_halves(client, server, keys, timing).await) })
+    let mut number = |(places, keys)| {
+        lines.push(places);
+        (lines.len() - 1, keys)
+    };
+    let cut = |group| cut_into_lines(group, keys_max).into_iter().map(&mut number).collect();
+    let numbered: Vec<Vec<(usize, Vec<Key>)>> = groups.into_iter().map(cut).collect();
+    let groups = numbered.into_iter().enumerate().map(|(server, group)| {
+        let send = move |(line, keys)| async move { (line, send_halves(client, server, keys, timing).await) };
+        group.into_iter().map(send)
     });
     let answers = run(groups, lines.len(), LINES_MAX).await;
     let mut outcomes: Vec<_> = keys.iter().map(|key| key.as_ref().map(|_| None).map_err(Error::invalid)).collect();

@@ -3,11 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memlink_core::{Broken, Cause, Failure, Outcome, Phase, Stats, Tick};
+use tokio::time::timeout;
 
 use super::shared::{LinkOptions, LinkState, Shared};
 use super::{DialGate, LinkProtocol, driver};
-use tokio::time::timeout;
-
 use crate::transport::Address;
 
 /// What callers hold of one connection to one server.
