@@ -17,7 +17,7 @@
 //! use memlink_meta::{Get, Key, Peer, Verb, Version};
 //!
 //! let mut get = Get::new(Key::new("user:1")?).with_cas();
-//! get.prepare(1_800_000_000)?;
+//! get.prepare(|| 1_800_000_000)?;
 //!
 //! let server = Peer::new(Version::new(1, 6, 45));
 //! let bytes = encode_to_vec(|out| drop(get.encode(&server, 0, out)));

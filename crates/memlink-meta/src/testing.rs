@@ -17,7 +17,7 @@ pub(crate) fn peer(patch: u16) -> Peer {
 
 /// What the command looks like on the wire as the first of a connection, so that its opaque is `OAAAA`.
 pub(crate) fn wire_to(peer: &Peer, mut command: impl Verb) -> String {
-    command.prepare(NOW).unwrap();
+    command.prepare(|| NOW).unwrap();
     command.check(peer).unwrap();
     let bytes = encode_to_vec(|out| {
         command.encode(peer, 0, out);
@@ -31,7 +31,7 @@ pub(crate) fn wire(command: impl Verb) -> String {
 }
 
 pub(crate) fn invalid(mut command: impl Verb) -> Invalid {
-    command.prepare(NOW).unwrap_err()
+    command.prepare(|| NOW).unwrap_err()
 }
 
 pub(crate) fn unsupported(patch: u16, command: impl Verb) -> Unsupported {

@@ -48,7 +48,7 @@ async fn mark_again(client: &Client, key: Key) -> Option<()> {
         return None;
     }
     let mut mark = Delete::new(key).mark_stale().compare_cas(got.cas?);
-    mark.prepare(unix_now()).ok()?;
+    mark.prepare(unix_now).ok()?;
     cluster
         .send_to(server, mark, cluster.timing())
         .await

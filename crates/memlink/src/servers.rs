@@ -58,7 +58,7 @@ impl Client {
         V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
     {
         let cluster = self.cluster();
-        let invalid = verb.prepare(unix_now()).err();
+        let invalid = verb.prepare(unix_now).err();
         let asked = cluster.servers().enumerate().map(|(index, name)| {
             let (verb, invalid) = (verb.clone(), invalid.clone());
             async move {

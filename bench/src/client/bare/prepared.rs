@@ -89,7 +89,7 @@ fn key(key: &data::Key) -> Key {
 }
 
 fn encoded(mut command: impl Verb, serial: u64) -> Vec<u8> {
-    command.prepare(0).expect("a plain command is sound");
+    command.prepare(|| 0).expect("a plain command is sound");
     encode_to_vec(|out| drop(command.encode(&peer(), serial, out)))
 }
 

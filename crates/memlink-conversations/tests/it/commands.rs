@@ -98,7 +98,7 @@ impl Typed {
 
     /// Whether it goes out to this server.
     pub(crate) fn goes(&mut self, now: u64, peer: &Peer) -> Goes {
-        each!(self, command => match command.prepare(now) {
+        each!(self, command => match command.prepare(|| now) {
             Err(_) => Goes::Refused,
             Ok(()) => match memlink_core::Command::check(command, peer) {
                 Err(_) => Goes::Unsupported,

@@ -273,7 +273,7 @@ impl Command<Meta> for Arithmetic {
 }
 
 impl Verb for Arithmetic {
-    fn prepare(&mut self, now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         // Whoever names a number to begin with wants it created; the server only does so if it is told for how long.
         if self.initial.is_some() && self.vivify.is_none() {
             self.vivify = Some(self.touch.unwrap_or(Ttl::NEVER));

@@ -106,7 +106,7 @@ impl Command<Meta> for Debug {
 }
 
 impl Verb for Debug {
-    fn prepare(&mut self, _now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, _now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         let torn = self.key.as_bytes().iter().any(|b| matches!(b, b'\r' | b'\n'));
         refuse(&[(torn, "the server may answer a key with a line end as it is, which tears its reply")])
     }

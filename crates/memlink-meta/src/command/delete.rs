@@ -193,7 +193,7 @@ impl Command<Meta> for Delete {
 }
 
 impl Verb for Delete {
-    fn prepare(&mut self, now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         settle(now_unix, [&mut self.ttl])?;
         let stays = self.mark_stale || self.drop_value;
         refuse(&[

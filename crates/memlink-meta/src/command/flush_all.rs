@@ -58,7 +58,7 @@ impl Command<Meta> for FlushAll {
 }
 
 impl Verb for FlushAll {
-    fn prepare(&mut self, now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         super::settle(now_unix, [&mut self.delay])
     }
 

@@ -352,7 +352,11 @@ impl Get {
 }
 
 impl Verb for Get {
-    fn prepare(&mut self, now_unix: u64) -> Result<(), Invalid> {
+    #[inline]
+    fn prepare(&mut self, now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
+        if !self.asked.has(Asked::TOKEN) {
+            return Ok(());
+        }
         settle(now_unix, [&mut self.touch, &mut self.vivify, &mut self.recache])?;
         refuse(&[
             (

@@ -33,14 +33,14 @@ use crate::{Invalid, Key, Meta, Ttl, flags::Hints};
 /// The order of calls: build, [`prepare`](Verb::prepare), then [`Command::check`], [`Command::encode`],
 /// [`Command::decode`].
 pub trait Verb: Command<Meta> + Clone + Send + Sync + 'static {
-    /// Checks the options, and turns times of more than 30 days into dates by a clock that says `now_unix` (seconds
-    /// since 1970). To be called before the command is encoded; calling it again does no harm.
+    /// Checks the options, and turns times of more than 30 days into dates by the clock `now_unix` (seconds since 1970), which
+    /// is read only for those. To be called before the command is encoded; calling it again does no harm.
     ///
     /// # Errors
     ///
     /// [`Invalid`] when the server would ignore, truncate or misread what was asked for. The command must not be sent
     /// then.
-    fn prepare(&mut self, now_unix: u64) -> Result<(), Invalid>;
+    fn prepare(&mut self, now_unix: impl Fn() -> u64) -> Result<(), Invalid>;
 
     /// The key that decides which server is asked. `None` for commands that are for a server and not for a key, and for
     /// those of many keys.
@@ -51,8 +51,8 @@ pub trait Verb: Command<Meta> + Clone + Send + Sync + 'static {
 }
 
 /// Settles the times of a command.
-fn settle<'a>(now_unix: u64, ttls: impl IntoIterator<Item = &'a mut Option<Ttl>>) -> Result<(), Invalid> {
-    ttls.into_iter().flatten().try_for_each(|ttl| ttl.settle(now_unix)).map_err(Invalid::Ttl)
+fn settle<'a>(now_unix: impl Fn() -> u64, ttls: impl IntoIterator<Item = &'a mut Option<Ttl>>) -> Result<(), Invalid> {
+    ttls.into_iter().flatten().try_for_each(|ttl| ttl.settle(&now_unix)).map_err(Invalid::Ttl)
 }
 
 /// Refuses combinations: the first whose condition holds, with its reason.

@@ -142,7 +142,7 @@ impl Command<Meta> for MultiGet {
 }
 
 impl Verb for MultiGet {
-    fn prepare(&mut self, _now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, _now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         let (len, len_max) = (self.line_len(), MultiGet::LINE_LEN_MAX);
         refuse(&[
             (self.keys.is_empty(), "a get of many keys needs one"),

@@ -35,7 +35,7 @@ impl Command<Meta> for Noop {
 }
 
 impl Verb for Noop {
-    fn prepare(&mut self, _now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, _now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         Ok(())
     }
 

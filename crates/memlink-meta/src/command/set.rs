@@ -311,7 +311,7 @@ impl Command<Meta> for Set {
 }
 
 impl Verb for Set {
-    fn prepare(&mut self, now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         let (len, len_max) = (self.value.0.len(), Set::VALUE_LEN_MAX);
         if len > len_max {
             return Err(Invalid::TooLong { what: "a value", len, len_max });

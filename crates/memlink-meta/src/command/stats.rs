@@ -133,7 +133,7 @@ impl Command<Meta> for Stats {
 }
 
 impl Verb for Stats {
-    fn prepare(&mut self, _now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, _now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl Command<Meta> for Verbosity {
 }
 
 impl Verb for Verbosity {
-    fn prepare(&mut self, _now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, _now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         Ok(())
     }
 

@@ -36,7 +36,7 @@ impl Command<Meta> for AskVersion {
 }
 
 impl Verb for AskVersion {
-    fn prepare(&mut self, _now_unix: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, _now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         Ok(())
     }
 

@@ -127,7 +127,7 @@ impl<'c> IntoFuture for Batch<'c> {
             let now = unix_now();
             let mut groups: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(cluster.servers().len()).collect();
             for (place, verb) in self.verbs.into_iter().enumerate() {
-                let verb = verb.and_then(|mut verb| verb.prepare(now).map(|()| verb));
+                let verb = verb.and_then(|mut verb| verb.prepare(|| now).map(|()| verb));
                 let server = verb.as_ref().map_or(0, |verb| verb.server(cluster));
                 groups[server].push((place, verb));
             }
@@ -154,7 +154,7 @@ type Lane = Arc<Link<Meta>>;
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<BatchOutcome, Error>> + Send + 'a>>;
 
 impl Any {
-    fn prepare(&mut self, now: u64) -> Result<(), Invalid> {
+    fn prepare(&mut self, now: impl Fn() -> u64) -> Result<(), Invalid> {
         match self {
             Any::Get(get) => get.prepare(now),
             Any::Set(set) => set.prepare(now),

@@ -116,7 +116,7 @@ where
     let mut groups: Vec<Vec<(usize, V)>> = std::iter::repeat_with(Vec::new).take(cluster.servers().len()).collect();
     let mut refused = Vec::new();
     for (place, verb) in verbs.into_iter().enumerate() {
-        match verb.and_then(|mut verb| verb.prepare(now).map(|()| verb)) {
+        match verb.and_then(|mut verb| verb.prepare(|| now).map(|()| verb)) {
             Ok(verb) => {
                 let server = verb.key().map_or(0, |key| cluster.route(key.as_bytes()));
                 groups[server].push((place, verb));

@@ -62,7 +62,7 @@ impl<V: Verb + Unpin, R: Reading<V> + Unpin> Future for RequestFuture<V, R> {
                     return Poll::Ready(Err(error));
                 }
                 State::New { verb, .. } => {
-                    if let Err(invalid) = verb.prepare(unix_now()) {
+                    if let Err(invalid) = verb.prepare(unix_now) {
                         this.state = State::Invalid(invalid);
                         continue;
                     }
