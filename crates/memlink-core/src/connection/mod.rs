@@ -211,6 +211,13 @@ impl<P: Protocol, W> Connection<P, W> {
         self.left_at.len() > self.limits.abandoned_max
     }
 
+    /// How many connections have been opened so far: the number of the present one.
+    #[must_use]
+    #[inline]
+    pub fn opened_so_far(&self) -> u64 {
+        self.stats.opened
+    }
+
     /// What has happened so far.
     #[must_use]
     pub fn stats(&self) -> Stats {

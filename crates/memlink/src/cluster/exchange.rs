@@ -1,11 +1,12 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use memlink_core::Command;
 
 use crate::error::Error;
-use crate::link::{Call, LinkProtocol};
+use crate::link::{Call, CallError, Link, LinkProtocol, Timing};
 use crate::retry;
 
 /// One command on its way to one server. Sent when it is first polled; dropping it abandons the command, never the connection.
@@ -14,34 +15,35 @@ use crate::retry;
 /// same deadline: it cannot have run.
 #[must_use = "a command is sent when it is first polled"]
 pub struct Exchange<P: LinkProtocol, C: Command<P>> {
-    call: Call<P, C>,
-    attempts: u32,
+    command: C,
+    attempts: Attempts<P>,
 }
 
 impl<P: LinkProtocol, C: Command<P>> Exchange<P, C> {
-    pub(super) fn new(call: Call<P, C>) -> Exchange<P, C> {
-        Exchange { call, attempts: 0 }
+    pub(super) fn new(link: Arc<Link<P>>, command: C, timing: Timing) -> Exchange<P, C> {
+        Exchange { command, attempts: Attempts::new(link, timing) }
     }
 
     /// The same, without submitting it again: for commands whose order among others matters.
-    pub(crate) fn once(self) -> Exchange<P, C> {
-        Exchange { attempts: retry::ATTEMPTS_MAX, ..self }
+    pub(crate) fn once(mut self) -> Exchange<P, C> {
+        self.attempts.made = retry::ATTEMPTS_MAX;
+        self
     }
 
     /// The configured name of the server it goes to.
     #[must_use]
     pub fn server(&self) -> &str {
-        self.call.link().name()
+        self.attempts.server_name()
     }
 
     /// The command.
     #[must_use]
     pub fn command(&self) -> &C {
-        self.call.command()
+        &self.command
     }
 
-    pub(crate) fn server_name(&self) -> std::sync::Arc<str> {
-        self.call.link().name().clone()
+    pub(crate) fn server_name(&self) -> Arc<str> {
+        self.attempts.server_name().clone()
     }
 }
 
@@ -49,19 +51,53 @@ impl<P: LinkProtocol, C: Command<P> + Unpin> Future for Exchange<P, C> {
     type Output = Result<C::Output, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.attempts.poll(cx, &this.command)
+    }
+}
+
+/// The attempts to send one command, which its owner keeps and lends to every poll.
+pub(crate) struct Attempts<P: LinkProtocol> {
+    call: Call<P>,
+    /// How many have ended.
+    made: u32,
+}
+
+impl<P: LinkProtocol> Attempts<P> {
+    #[inline]
+    pub(super) fn new(link: Arc<Link<P>>, timing: Timing) -> Attempts<P> {
+        Attempts { call: Call::new(link, timing), made: 0 }
+    }
+
+    /// The configured name of the server it goes to.
+    pub(crate) fn server_name(&self) -> &Arc<str> {
+        self.call.link().name()
+    }
+
+    #[inline]
+    pub(crate) fn poll<C: Command<P>>(&mut self, cx: &mut Context<'_>, command: &C) -> Poll<Result<C::Output, Error>> {
         loop {
-            match ready!(Pin::new(&mut self.call).poll(cx)) {
+            match ready!(self.call.poll(cx, command)) {
                 Ok(output) => return Poll::Ready(Ok(output)),
                 Err(error) => {
-                    let error = Error::call(self.server_name(), &error);
-                    self.attempts = self.attempts.saturating_add(1);
-                    if !retry::repeats_unasked(error.kind(), error.outcome(), self.attempts) {
+                    if let Some(error) = self.failed(&error) {
                         return Poll::Ready(Err(error));
                     }
-                    self.call.again();
                 }
             }
         }
+    }
+
+    /// What to tell the caller, unless there is to be another attempt.
+    #[cold]
+    fn failed(&mut self, error: &CallError) -> Option<Error> {
+        let error = Error::call(self.server_name().clone(), error);
+        self.made = self.made.saturating_add(1);
+        if !retry::repeats_unasked(error.kind(), error.outcome(), self.made) {
+            return Some(error);
+        }
+        self.call.again();
+        None
     }
 }
 

@@ -9,6 +9,7 @@
 mod exchange;
 mod topology;
 
+pub(crate) use exchange::Attempts;
 pub use exchange::Exchange;
 pub(crate) use topology::Topology;
 
@@ -102,17 +103,18 @@ impl<P: LinkProtocol> Cluster<P> {
     }
 
     pub(crate) fn send_to<C: Command<P>>(&self, server: usize, command: C, timing: Timing) -> Exchange<P, C> {
-        Exchange::new(self.topology.pool(server).pick().call(command, timing))
+        Exchange::new(self.lane(server).clone(), command, timing)
     }
 
     /// One of the connections to the server with this index: commands that are [sent over](Cluster::send_over) it leave in the order
     /// in which they are first polled.
+    #[inline]
     pub(crate) fn lane(&self, server: usize) -> &Arc<Link<P>> {
         self.topology.pool(server).pick()
     }
 
     pub(crate) fn send_over<C: Command<P>>(&self, lane: &Arc<Link<P>>, command: C, timing: Timing) -> Exchange<P, C> {
-        Exchange::new(lane.call(command, timing))
+        Exchange::new(lane.clone(), command, timing)
     }
 
     /// Two commands for one server, over the same connection: if the first is polled first, they leave in this order.
@@ -123,8 +125,14 @@ impl<P: LinkProtocol> Cluster<P> {
         second: D,
         timing: Timing,
     ) -> (Exchange<P, C>, Exchange<P, D>) {
-        let link = self.topology.pool(server).pick();
-        (Exchange::new(link.call(first, timing)), Exchange::new(link.call(second, timing)))
+        let lane = self.lane(server);
+        (Exchange::new(lane.clone(), first, timing), Exchange::new(lane.clone(), second, timing))
+    }
+
+    /// For a command that its owner keeps: see [`Attempts`].
+    #[inline]
+    pub(crate) fn attempts(&self, server: usize, timing: Timing) -> Attempts<P> {
+        Attempts::new(self.lane(server).clone(), timing)
     }
 
     /// The index of the server that `key` belongs to.

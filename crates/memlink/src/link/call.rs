@@ -1,33 +1,33 @@
-use std::future::Future;
-use std::pin::Pin;
+use std::io::IoSlice;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use std::io::IoSlice;
-
 use memlink_core::{
-    Admission, Cause, Command, Failure, Inline, Looked, Malformed, Outcome, Refused, Reply, Tick, Token, Unsupported,
+    Cause, Command, Failure, Inline, Looked, Malformed, Outcome, Refused, Reply, Tick, Token, Unsupported,
 };
 use tokio::time::Instant;
 
 use super::handle::NotOpen;
-use super::shared::{Guarded, Shared, wake_all};
+use super::shared::{Lock, Shared, wake_all, wake_driver};
 use super::{Link, LinkProtocol};
 use crate::transport::InlineWrite;
 
-/// One command on its way over one link.
+/// Where one command stands on its way over one link.
+///
+/// The command stays with its owner, who lends it to every poll, always the same one: so it never has to be moved.
 ///
 /// ```text
 ///   New --first poll--> Submitted --reply, failure--> Done
-///                         |  ^ in line, admitted, in flight: told apart by the connection
-///                         '--drop: abandoned, the connection stays
+///                         ^  | ^ in line, admitted, in flight: told apart by the connection
+///             Again ------'  '--drop: abandoned, the connection stays
 /// ```
 #[must_use = "a command is sent when its call is first polled"]
-pub(crate) struct Call<P: LinkProtocol, C: Command<P>> {
+pub(crate) struct Call<P: LinkProtocol> {
     link: Arc<Link<P>>,
-    command: C,
     timing: Timing,
+    /// Fixed by the first attempt.
+    deadline: Tick,
     state: State,
 }
 
@@ -44,7 +44,9 @@ pub(crate) struct Timing {
 #[derive(Debug, Clone, Copy)]
 enum State {
     New,
-    Submitted { token: Token, deadline: Tick },
+    /// Was submitted before, and not sent.
+    Again,
+    Submitted(Token),
     Done,
 }
 
@@ -61,16 +63,11 @@ pub(crate) enum CallError {
     NoRuntime,
 }
 
-impl<P: LinkProtocol> Link<P> {
-    /// A command to be sent when the call is first polled. A clone of the handle is kept until it has ended.
-    pub(crate) fn call<C: Command<P>>(self: &Arc<Link<P>>, command: C, timing: Timing) -> Call<P, C> {
-        Call::new(self.clone(), command, timing)
-    }
-}
-
-impl<P: LinkProtocol, C: Command<P>> Call<P, C> {
-    fn new(link: Arc<Link<P>>, command: C, timing: Timing) -> Call<P, C> {
-        Call { link, command, timing, state: State::New }
+impl<P: LinkProtocol> Call<P> {
+    /// A call that keeps the handle for as long as it lives. Nothing happens before the first poll.
+    #[inline]
+    pub(crate) fn new(link: Arc<Link<P>>, timing: Timing) -> Call<P> {
+        Call { link, timing, deadline: Tick::NEVER, state: State::New }
     }
 
     /// The link it goes over.
@@ -78,205 +75,205 @@ impl<P: LinkProtocol, C: Command<P>> Call<P, C> {
         &self.link
     }
 
-    /// The command.
-    pub(crate) fn command(&self) -> &C {
-        &self.command
-    }
-
-    /// Allows the same command to be submitted once more, after it ended as not sent.
+    /// Allows the command to be submitted once more, after it ended as not sent, within the same deadline.
     pub(crate) fn again(&mut self) {
-        self.state = State::New;
+        self.state = State::Again;
     }
 
-    fn deadline(&self, now: Tick) -> Tick {
-        match (self.timing.deadline, self.timing.timeout) {
-            (Some(at), _) => self.link.shared.tick(at),
-            (None, Some(timeout)) => now.after(timeout),
-            (None, None) => Tick::NEVER,
+    /// Submits `command` at the first poll, and says from then on what has become of it.
+    #[inline]
+    pub(crate) fn poll<C: Command<P>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        command: &C,
+    ) -> Poll<Result<C::Output, CallError>> {
+        match self.state {
+            State::Submitted(token) => self.look(cx, command, token),
+            State::New | State::Again => {
+                // A server that is down answers at once, and a task that asks it again and again must let others run.
+                ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+                match self.submit(cx, command) {
+                    Ok(()) => Poll::Pending,
+                    Err(error) => {
+                        self.state = State::Done;
+                        Poll::Ready(Err(error))
+                    }
+                }
+            }
+            // Polled after its end, which futures need not support: it stays silent.
+            State::Done => Poll::Pending,
         }
     }
 
-    fn submit(&mut self, cx: &mut Context<'_>) -> Result<(), CallError> {
-        let shared = &self.link.shared;
-        let now = shared.now();
-        let deadline = self.deadline(now);
-        // A relative timeout is fixed by the first attempt.
-        self.timing.deadline.get_or_insert_with(|| shared.instant(deadline.min(FAR)));
-        if deadline <= now {
+    #[inline]
+    fn fix_deadline(&mut self, now: Tick) {
+        if let State::New = self.state {
+            self.deadline = match (self.timing.deadline, self.timing.timeout) {
+                (Some(at), _) => self.link.shared.tick(at),
+                (None, Some(timeout)) => now.after(timeout),
+                (None, None) => Tick::NEVER,
+            };
+        }
+    }
+
+    fn submit<C: Command<P>>(&mut self, cx: &mut Context<'_>, command: &C) -> Result<(), CallError> {
+        let now = self.link.shared.now();
+        self.fix_deadline(now);
+        if self.deadline <= now {
             return Err(CallError::Failed(Failure { outcome: Outcome::NotSent, cause: Cause::Deadline }));
         }
         if !self.link.ensure_driver() {
             return Err(CallError::NoRuntime);
         }
+        let shared = &*self.link.shared;
         let mut waker = Some(cx.waker().clone());
         let mut guarded = shared.lock();
-        let admission = guarded.connection.submit(&self.command, deadline, self.timing.wait, &mut waker);
-        let admission = admission.map_err(CallError::from)?;
-        self.state = State::Submitted { token: admission.token, deadline };
-        let duty = Duty::take(&mut guarded, &admission, now);
+        let admission = guarded.connection.submit(command, self.deadline, self.timing.wait, &mut waker)?;
+        self.state = State::Submitted(admission.token);
         if !shared.is_served() {
-            // The runtime has gone in between: the command ends here, with everything else on this link.
-            let mut woken = Vec::new();
-            let remains = guarded.connection.driver_gone(&mut woken);
-            drop(guarded);
-            drop(remains);
-            wake_all(&mut woken);
-            return Ok(());
+            shared.end_unserved(guarded);
+        } else if admission.may_write {
+            write_inline(shared, guarded, now, admission.wake_driver);
+        } else if admission.wake_driver {
+            wake_driver(guarded);
         }
-        drop(guarded);
-        duty.fulfil(shared, now);
         Ok(())
     }
 
-    fn look(&mut self, cx: &mut Context<'_>, token: Token, deadline: Tick) -> Poll<Result<Ended, CallError>> {
-        let shared = &self.link.shared;
-        let mut fresh: Option<Waker> = None;
-        loop {
-            let mut guarded = shared.lock();
-            match guarded.connection.poll(token) {
-                Looked::Ended(result) => {
-                    let opened = guarded.connection.stats().opened;
-                    drop(guarded);
-                    self.state = State::Done;
-                    return Poll::Ready(match result {
-                        Ok(reply) => Ok(Ended { reply, opened }),
-                        Err(failure) => Err(CallError::Failed(failure)),
-                    });
-                }
-                Looked::Pending => {
-                    let Some(waiter) = guarded.connection.waiter_mut(token) else { return Poll::Pending };
-                    if waiter.will_wake(cx.waker()) {
-                        return Poll::Pending;
-                    }
-                    if let Some(fresh) = fresh.take() {
-                        let stale = std::mem::replace(waiter, fresh);
-                        drop(guarded);
-                        drop(stale);
-                        return Poll::Pending;
-                    }
-                }
-                Looked::Admitted => {
-                    if fresh.is_some() {
-                        let now = shared.now();
-                        let mut woken = Vec::new();
-                        let entered = guarded.connection.enter(token, &self.command, deadline, &mut fresh, &mut woken);
-                        let duty = entered.map(|admission| Duty::take(&mut guarded, &admission, now));
-                        drop(guarded);
-                        wake_all(&mut woken);
-                        match duty {
-                            Ok(duty) => duty.fulfil(shared, now),
-                            Err(refused) => {
-                                self.state = State::Done;
-                                return Poll::Ready(Err(refused.into()));
-                            }
-                        }
-                        return Poll::Pending;
-                    }
-                }
+    #[inline]
+    fn look<C: Command<P>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        command: &C,
+        token: Token,
+    ) -> Poll<Result<C::Output, CallError>> {
+        let mut guarded = self.link.shared.lock();
+        match guarded.connection.poll(token) {
+            Looked::Ended(Ok(reply)) => {
+                let opened = guarded.connection.opened_so_far();
+                drop(guarded);
+                self.state = State::Done;
+                Poll::Ready(self.decode(command, reply, opened))
             }
-            // Cloning a waker runs foreign code, so it is done where the lock is not held; then everything is looked at anew.
-            drop(guarded);
-            fresh = Some(cx.waker().clone());
+            Looked::Ended(Err(failure)) => {
+                drop(guarded);
+                self.state = State::Done;
+                Poll::Ready(Err(CallError::Failed(failure)))
+            }
+            Looked::Pending
+                if guarded.connection.waiter_mut(token).is_none_or(|waiter| waiter.will_wake(cx.waker())) =>
+            {
+                Poll::Pending
+            }
+            Looked::Pending | Looked::Admitted => {
+                drop(guarded);
+                self.look_again(cx, command, token)
+            }
         }
     }
-}
 
-impl<P: LinkProtocol, C: Command<P> + Unpin> Future for Call<P, C> {
-    type Output = Result<C::Output, CallError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        match this.state {
-            State::New => {
-                // A server that is down answers at once, and a task that asks it again and again must let others run.
-                ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
-                match this.submit(cx) {
-                    Ok(()) => Poll::Pending,
-                    Err(error) => {
-                        this.state = State::Done;
-                        Poll::Ready(Err(error))
-                    }
-                }
-            }
-            State::Submitted { token, deadline } => match this.look(cx, token, deadline) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Ready(Ok(Ended { reply, opened })) => {
-                    Poll::Ready(this.command.decode(reply).map_err(|malformed| {
-                        this.link.shared.distrust(opened, malformed.what);
-                        CallError::Malformed(malformed)
-                    }))
-                }
-            },
-            // Polled after its end, which futures need not support: it stays silent.
-            State::Done => Poll::Pending,
-        }
+    #[inline]
+    fn decode<C: Command<P>>(&self, command: &C, reply: Reply, opened: u64) -> Result<C::Output, CallError> {
+        command.decode(reply).map_err(|malformed| {
+            self.link.shared.distrust(opened, malformed.what);
+            CallError::Malformed(malformed)
+        })
     }
-}
 
-impl<P: LinkProtocol, C: Command<P>> Drop for Call<P, C> {
-    fn drop(&mut self) {
-        let State::Submitted { token, .. } = self.state else { return };
-        let shared = &self.link.shared;
-        let now = shared.now();
+    /// Polled by another task than before, or because there is room now.
+    #[inline(never)]
+    fn look_again<C: Command<P>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        command: &C,
+        token: Token,
+    ) -> Poll<Result<C::Output, CallError>> {
+        // Cloning a waker runs foreign code, so it is done where the lock is not held.
+        let mut fresh = Some(cx.waker().clone());
+        let shared = &*self.link.shared;
         let mut guarded = shared.lock();
-        let abandoned = guarded.connection.abandon(now, token);
-        let driver = if abandoned.wake_driver { guarded.driver.take() } else { None };
-        drop(guarded);
-        if let Some(next) = abandoned.woken {
-            next.wake();
+        match guarded.connection.poll(token) {
+            Looked::Ended(result) => {
+                let opened = guarded.connection.opened_so_far();
+                drop(guarded);
+                self.state = State::Done;
+                match result {
+                    Ok(reply) => Poll::Ready(self.decode(command, reply, opened)),
+                    Err(failure) => Poll::Ready(Err(CallError::Failed(failure))),
+                }
+            }
+            Looked::Pending => {
+                if let (Some(waiter), Some(fresh)) = (guarded.connection.waiter_mut(token), &mut fresh) {
+                    std::mem::swap(waiter, fresh);
+                }
+                drop(guarded);
+                Poll::Pending
+            }
+            Looked::Admitted => {
+                let now = shared.now();
+                let mut woken = Vec::new();
+                let entered = guarded.connection.enter(token, command, self.deadline, &mut fresh, &mut woken);
+                match entered {
+                    Ok(admission) if admission.may_write => write_inline(shared, guarded, now, admission.wake_driver),
+                    Ok(admission) if admission.wake_driver => wake_driver(guarded),
+                    Ok(_) => drop(guarded),
+                    Err(refused) => {
+                        drop(guarded);
+                        self.state = State::Done;
+                        wake_all(&mut woken);
+                        return Poll::Ready(Err(refused.into()));
+                    }
+                }
+                wake_all(&mut woken);
+                Poll::Pending
+            }
         }
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        drop((abandoned.dropped, abandoned.reply));
     }
 }
 
-/// A deadline further away than this is none: it only has to fit the clock.
-const FAR: Tick = Tick::from_nanos(u64::MAX / 4);
-
-struct Ended {
-    reply: Reply,
-    /// Number of the connection that was open when the reply was fetched.
-    opened: u64,
-}
-
-/// What has to be done for an admission once the lock is released.
-struct Duty<E> {
-    driver: Option<Waker>,
-    write: Option<(Arc<dyn InlineWrite>, Inline<E>)>,
-}
-
-impl<E> Duty<E> {
-    fn take<P: LinkProtocol<Expect = E>>(guarded: &mut Guarded<P>, admission: &Admission, now: Tick) -> Duty<E> {
-        let write = match (&guarded.inline, admission.may_write) {
-            (Some(writer), true) => {
-                let writer = writer.clone();
-                guarded.connection.take_inline(now).map(|inline| (writer, inline))
-            }
-            _ => None,
-        };
-        // Whoever may write and does not has to tell the driver.
-        let wakes = admission.wake_driver || (admission.may_write && write.is_none());
-        Duty { driver: if wakes { guarded.driver.take() } else { None }, write }
+impl<P: LinkProtocol> Drop for Call<P> {
+    #[inline]
+    fn drop(&mut self) {
+        if let State::Submitted(token) = self.state {
+            abandon(&self.link.shared, token);
+        }
     }
+}
 
-    /// Writes what the caller may write by itself, once and without waiting; the driver does the rest.
-    fn fulfil<P: LinkProtocol<Expect = E>>(self, shared: &Shared<P>, now: Tick) {
-        if let Some((writer, inline)) = self.write {
-            let n = write_once(&*writer, &inline);
-            drop(writer);
-            let mut guarded = shared.lock();
-            let driver = if guarded.connection.inline_done(inline, n, now) { guarded.driver.take() } else { None };
-            drop(guarded);
-            if let Some(driver) = driver {
-                driver.wake();
-            }
+#[inline(never)]
+fn abandon<P: LinkProtocol>(shared: &Shared<P>, token: Token) {
+    let now = shared.now();
+    let mut guarded = shared.lock();
+    let abandoned = guarded.connection.abandon(now, token);
+    let driver = if abandoned.wake_driver { guarded.driver.take() } else { None };
+    drop(guarded);
+    if let Some(next) = abandoned.woken {
+        next.wake();
+    }
+    if let Some(driver) = driver {
+        driver.wake();
+    }
+    drop((abandoned.dropped, abandoned.reply));
+}
+
+/// Writes what the caller may write by itself, once and without waiting; the driver does the rest.
+#[inline(never)]
+fn write_inline<P: LinkProtocol>(shared: &Shared<P>, mut guarded: Lock<'_, P>, now: Tick, wake_driver: bool) {
+    let writer = guarded.inline.clone();
+    let write = writer.and_then(|writer| Some((writer, guarded.connection.take_inline(now)?)));
+    // Whoever may write and does not has to tell the driver.
+    let mut driver = if wake_driver || write.is_none() { guarded.driver.take() } else { None };
+    drop(guarded);
+    if let Some((writer, inline)) = write {
+        let n = write_once(&*writer, &inline);
+        drop(writer);
+        let mut guarded = shared.lock();
+        if guarded.connection.inline_done(inline, n, now) {
+            driver = driver.or_else(|| guarded.driver.take());
         }
-        if let Some(driver) = self.driver {
-            driver.wake();
-        }
+    }
+    if let Some(driver) = driver {
+        driver.wake();
     }
 }
 

@@ -54,6 +54,9 @@ pub(super) struct Shared<P: LinkProtocol> {
     log: crate::log::Limiter,
 }
 
+/// What is shared, held.
+pub(super) type Lock<'a, P> = MutexGuard<'a, Guarded<P>>;
+
 pub(super) struct Guarded<P: LinkProtocol> {
     pub(super) connection: Connection<P, Waker>,
     /// Wakes the driver. Taken by whoever wakes it; it comes back when the driver has looked.
@@ -96,7 +99,8 @@ impl<P: LinkProtocol> Shared<P> {
 
     /// The lock is held for the length of one command or one batch of replies, and nothing foreign runs under it; so it
     /// cannot be poisoned in the middle of a change, and a poisoned one is as good as any.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Guarded<P>> {
+    #[inline]
+    pub(super) fn lock(&self) -> Lock<'_, P> {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -113,6 +117,7 @@ impl<P: LinkProtocol> Shared<P> {
     }
 
     /// Whether a driver serves the link; certain under the lock.
+    #[inline]
     pub(super) fn is_served(&self) -> bool {
         self.running.load(Ordering::Acquire)
     }
@@ -151,11 +156,17 @@ impl<P: LinkProtocol> Shared<P> {
     pub(super) fn distrust(&self, opened: u64, what: &'static str) {
         let mut guarded = self.lock();
         guarded.distrusted = Some((opened, what));
-        let driver = guarded.driver.take();
+        wake_driver(guarded);
+    }
+
+    /// The runtime has gone while a command was submitted: it ends here, with everything else on this link.
+    #[cold]
+    pub(super) fn end_unserved(&self, mut guarded: Lock<'_, P>) {
+        let mut woken = Vec::new();
+        let remains = guarded.connection.driver_gone(&mut woken);
         drop(guarded);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        drop(remains);
+        wake_all(&mut woken);
     }
 
     pub(super) fn observe(&self, event: impl FnOnce() -> Event) {
@@ -180,6 +191,15 @@ impl<P: LinkProtocol> Guarded<P> {
         if self.driver.is_none() {
             self.driver = Some(cx.waker().clone());
         }
+    }
+}
+
+/// Lets go of the lock, then wakes the driver, unless somebody else has done so since it looked last.
+pub(super) fn wake_driver<P: LinkProtocol>(mut guarded: Lock<'_, P>) {
+    let driver = guarded.driver.take();
+    drop(guarded);
+    if let Some(driver) = driver {
+        driver.wake();
     }
 }
 

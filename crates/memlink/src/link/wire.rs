@@ -188,7 +188,7 @@ impl<P: LinkProtocol> Wire<P> {
         // A protocol without an opening exchange is open at once.
         self.is_open |= *guarded.connection.phase() == Phase::Open;
         if let Some((opened, what)) = guarded.distrusted.take()
-            && opened == guarded.connection.stats().opened
+            && opened == guarded.connection.opened_so_far()
         {
             return Err(Broken::Malformed(what));
         }

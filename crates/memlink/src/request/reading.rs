@@ -27,7 +27,7 @@ pub(crate) mod sealed {
         type Output;
 
         /// Turns the command's output into the request's.
-        fn read(&self, verb: &V, output: V::Output, client: &Client, server: Arc<str>) -> Result<Self::Output, Error>;
+        fn read(&self, verb: &V, output: V::Output, client: &Client, server: &Arc<str>) -> Result<Self::Output, Error>;
     }
 }
 
@@ -45,9 +45,9 @@ impl Read<Get> for Fetched {
         verb: &Get,
         output: OutputOf<Get>,
         client: &Client,
-        server: Arc<str>,
+        server: &Arc<str>,
     ) -> Result<Option<Value>, Error> {
-        let Some(mut got) = output.map_err(|fault| Error::fault(server, &fault))? else { return Ok(None) };
+        let Some(mut got) = output.map_err(|fault| Error::fault(server.clone(), &fault))? else { return Ok(None) };
         // A get always has a key.
         let Some(key) = verb.key() else { return Ok(None) };
         if !self.takes_win {
@@ -64,7 +64,7 @@ pub struct Present;
 impl Read<Get> for Present {
     type Output = bool;
 
-    fn read(&self, verb: &Get, output: OutputOf<Get>, client: &Client, server: Arc<str>) -> Result<bool, Error> {
+    fn read(&self, verb: &Get, output: OutputOf<Get>, client: &Client, server: &Arc<str>) -> Result<bool, Error> {
         Fetched { takes_win: false }.read(verb, output, client, server).map(|found| found.is_some())
     }
 }
@@ -76,12 +76,13 @@ pub struct Done;
 impl Read<Set> for Done {
     type Output = ();
 
-    fn read(&self, verb: &Set, output: OutputOf<Set>, client: &Client, server: Arc<str>) -> Result<(), Error> {
-        match Full.read(verb, output, client, server.clone())?.outcome {
+    fn read(&self, verb: &Set, output: OutputOf<Set>, client: &Client, server: &Arc<str>) -> Result<(), Error> {
+        match Full.read(verb, output, client, server)?.outcome {
             SetOutcome::Stored => Ok(()),
-            SetOutcome::NotStored | SetOutcome::Exists | SetOutcome::NotFound => {
-                Err(Error::unexpected(server, "the server did not store the value, which a plain set never is refused"))
-            }
+            SetOutcome::NotStored | SetOutcome::Exists | SetOutcome::NotFound => Err(Error::unexpected(
+                server.clone(),
+                "the server did not store the value, which a plain set never is refused",
+            )),
         }
     }
 }
@@ -93,7 +94,7 @@ pub struct AddedOrNot;
 impl Read<Set> for AddedOrNot {
     type Output = bool;
 
-    fn read(&self, verb: &Set, output: OutputOf<Set>, client: &Client, server: Arc<str>) -> Result<bool, Error> {
+    fn read(&self, verb: &Set, output: OutputOf<Set>, client: &Client, server: &Arc<str>) -> Result<bool, Error> {
         Ok(Full.read(verb, output, client, server)?.outcome == SetOutcome::Stored)
     }
 }
@@ -105,8 +106,8 @@ pub struct Full;
 impl Read<Set> for Full {
     type Output = Stored;
 
-    fn read(&self, _verb: &Set, output: OutputOf<Set>, _client: &Client, server: Arc<str>) -> Result<Stored, Error> {
-        output.map_err(|fault| Error::fault(server, &fault))
+    fn read(&self, _verb: &Set, output: OutputOf<Set>, _client: &Client, server: &Arc<str>) -> Result<Stored, Error> {
+        output.map_err(|fault| Error::fault(server.clone(), &fault))
     }
 }
 
@@ -118,9 +119,9 @@ impl Read<Delete> for Full {
         _verb: &Delete,
         output: OutputOf<Delete>,
         _client: &Client,
-        server: Arc<str>,
+        server: &Arc<str>,
     ) -> Result<DeleteOutcome, Error> {
-        output.map_err(|fault| Error::fault(server, &fault))
+        output.map_err(|fault| Error::fault(server.clone(), &fault))
     }
 }
 
@@ -132,9 +133,9 @@ impl Read<Arithmetic> for Full {
         _verb: &Arithmetic,
         output: OutputOf<Arithmetic>,
         _client: &Client,
-        server: Arc<str>,
+        server: &Arc<str>,
     ) -> Result<Counted, Error> {
-        output.map_err(|fault| Error::fault(server, &fault))
+        output.map_err(|fault| Error::fault(server.clone(), &fault))
     }
 }
 
@@ -145,12 +146,12 @@ pub struct Deleted;
 impl Read<Delete> for Deleted {
     type Output = bool;
 
-    fn read(&self, verb: &Delete, output: OutputOf<Delete>, client: &Client, server: Arc<str>) -> Result<bool, Error> {
-        match Full.read(verb, output, client, server.clone())? {
+    fn read(&self, verb: &Delete, output: OutputOf<Delete>, client: &Client, server: &Arc<str>) -> Result<bool, Error> {
+        match Full.read(verb, output, client, server)? {
             DeleteOutcome::Deleted => Ok(true),
             DeleteOutcome::NotFound => Ok(false),
             DeleteOutcome::Exists | DeleteOutcome::NotStored => Err(Error::unexpected(
-                server,
+                server.clone(),
                 "the server did not delete the item, which a plain delete never is refused",
             )),
         }
@@ -169,15 +170,17 @@ impl Read<Arithmetic> for Number {
         verb: &Arithmetic,
         output: OutputOf<Arithmetic>,
         client: &Client,
-        server: Arc<str>,
+        server: &Arc<str>,
     ) -> Result<Option<u64>, Error> {
-        let counted = Full.read(verb, output, client, server.clone())?;
+        let counted = Full.read(verb, output, client, server)?;
         match (counted.outcome, counted.value) {
             (CountedOutcome::Done, Some(value)) => Ok(Some(value)),
             (CountedOutcome::NotFound, _) => Ok(None),
-            (CountedOutcome::NotStored, _) => Err(Error::unexpected(server, "the server has no room for the number")),
+            (CountedOutcome::NotStored, _) => {
+                Err(Error::unexpected(server.clone(), "the server has no room for the number"))
+            }
             (CountedOutcome::Done | CountedOutcome::Exists, _) => {
-                Err(Error::unexpected(server, "the server changed the number and did not say what it is now"))
+                Err(Error::unexpected(server.clone(), "the server changed the number and did not say what it is now"))
             }
         }
     }
@@ -195,8 +198,8 @@ impl Read<Debug> for Described {
         _verb: &Debug,
         output: OutputOf<Debug>,
         _client: &Client,
-        server: Arc<str>,
+        server: &Arc<str>,
     ) -> Result<Option<ItemInfo>, Error> {
-        output.map_err(|fault| Error::fault(server, &fault))
+        output.map_err(|fault| Error::fault(server.clone(), &fault))
     }
 }
