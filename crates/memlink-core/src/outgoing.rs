@@ -9,11 +9,16 @@ use crate::waiters::Token;
 
 /// Encoded and not yet taken: many commands become one write.
 ///
-/// Commands are appended to the last chunk. A chunk that has reached [`CHUNK_LEN`] is closed and another one begun, so that
+/// Commands are appended to the open chunk. When it has reached [`CHUNK_LEN`] it is full and another one is begun, so that
 /// what the writer holds in its hands is bounded: only commands that still lie here can be taken back without a trace.
+///
+/// ```text
+///   full: [ 64 KiB ][ 64 KiB ]   open: [ 12 KiB |<- commands ]   spare: buffers of what was written last
+/// ```
 #[derive(Debug)]
 pub(crate) struct Outgoing<E> {
-    chunks: VecDeque<Chunk<E>>,
+    full: VecDeque<Chunk<E>>,
+    open: Chunk<E>,
     spare: Option<Chunk<E>>,
     len: usize,
 }
@@ -40,7 +45,7 @@ impl<E> Chunk<E> {
 
 impl<E> Outgoing<E> {
     pub(crate) fn new() -> Outgoing<E> {
-        Outgoing { chunks: VecDeque::new(), spare: None, len: 0 }
+        Outgoing { full: VecDeque::new(), open: Chunk::new(), spare: None, len: 0 }
     }
 
     /// Appends one command: its bytes and its place in the order, in one step. `encode` writes and gives what is awaited;
@@ -53,11 +58,11 @@ impl<E> Outgoing<E> {
         encode: impl FnOnce(&mut Encoder<'_>) -> E,
         token: impl FnOnce() -> Option<Token>,
     ) -> Option<Token> {
-        if self.chunks.back().is_none_or(|chunk| chunk.len >= CHUNK_LEN) {
-            let chunk = self.spare.take().unwrap_or_else(Chunk::new);
-            self.chunks.push_back(chunk);
+        if self.open.len >= CHUNK_LEN {
+            let full = self.reopen();
+            self.full.push_back(full);
         }
-        let mut half = Half::begin(self.chunks.back_mut()?);
+        let mut half = Half::begin(&mut self.open);
         let start = half.chunk.len;
         let mut encoder = Encoder::new(&mut half.chunk.bytes, &mut half.chunk.bodies);
         let expect = encode(&mut encoder);
@@ -76,23 +81,18 @@ impl<E> Outgoing<E> {
     /// Appends bytes that belong to the entries added by [`push_awaited`](Outgoing::push_awaited): an opening exchange may
     /// write several commands in one step.
     pub(crate) fn push_bytes<R>(&mut self, encode: impl FnOnce(&mut Encoder<'_>) -> R) -> R {
-        let mut chunk = self.chunks.pop_back().unwrap_or_else(Chunk::new);
-        let mut encoder = Encoder::new(&mut chunk.bytes, &mut chunk.bodies);
+        let mut encoder = Encoder::new(&mut self.open.bytes, &mut self.open.bodies);
         let result = encode(&mut encoder);
         let len = encoder.len();
-        chunk.len += len;
+        self.open.len += len;
         self.len += len;
-        if chunk.len > 0 {
-            self.chunks.push_back(chunk);
-        }
         result
     }
 
     /// Adds an entry without bytes of its own: it counts as begun with the first byte of the chunk.
     pub(crate) fn push_awaited(&mut self, token: Token, serial: u64, expect: E) {
-        if let Some(chunk) = self.chunks.back_mut() {
-            chunk.entries.push_back(Entry { token, serial, expect, start: 0, end: chunk.len, is_placed: false });
-        }
+        let end = self.open.len;
+        self.open.entries.push_back(Entry { token, serial, expect, start: 0, end, is_placed: false });
     }
 
     /// Bytes queued.
@@ -109,11 +109,19 @@ impl<E> Outgoing<E> {
     /// Exchanges a transmit that is finished for the next chunk, whose first byte is number `base` of the connection.
     pub(crate) fn take(&mut self, base: u64, transmit: &mut Transmit<E>) {
         debug_assert!(transmit.is_done(), "an unfinished transmit must not be exchanged");
-        let Some(chunk) = self.chunks.pop_front() else { return };
-        self.len -= chunk.len;
+        if self.len == 0 {
+            return;
+        }
         let trash = core::mem::take(&mut transmit.trash);
-        let old = core::mem::replace(transmit, Transmit { chunk, base, at: 0, trash });
-        self.recycle(old);
+        self.recycle(core::mem::take(transmit));
+        let chunk = self.full.pop_front().unwrap_or_else(|| self.reopen());
+        self.len -= chunk.len;
+        *transmit = Transmit { chunk, base, at: 0, trash };
+    }
+
+    /// Begins another chunk and gives the one that was open.
+    fn reopen(&mut self) -> Chunk<E> {
+        core::mem::replace(&mut self.open, self.spare.take().unwrap_or_else(Chunk::new))
     }
 
     /// Keeps the buffers of a finished transmit for the next chunk.
@@ -121,17 +129,25 @@ impl<E> Outgoing<E> {
         let mut chunk = transmit.chunk;
         debug_assert!(chunk.bodies.is_empty() && transmit.trash.is_empty(), "users' values are dropped without a lock");
         // An inline write begins with an empty transmit, which must not take the place of real buffers.
-        if self.spare.is_none() && (1..=SPARE_MAX).contains(&chunk.bytes.capacity()) {
-            chunk.bytes.clear();
-            chunk.entries.clear();
-            chunk.len = 0;
-            self.spare = Some(chunk);
+        if !(1..=SPARE_MAX).contains(&chunk.bytes.capacity()) {
+            return;
+        }
+        chunk.bytes.clear();
+        chunk.entries.clear();
+        chunk.len = 0;
+        if self.open.bytes.capacity() == 0 && self.open.len == 0 {
+            self.open = chunk;
+        } else {
+            self.spare.get_or_insert(chunk);
         }
     }
 
     /// Lets go of memory that an idle connection does not need.
     pub(crate) fn shrink(&mut self) {
         self.spare = None;
+        if self.len == 0 {
+            self.open = Chunk::new();
+        }
     }
 }
 

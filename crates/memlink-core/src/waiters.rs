@@ -237,6 +237,20 @@ impl<W> Waiters<W> {
         }
     }
 
+    /// The result that lies in a place, which is given back.
+    #[inline]
+    pub(crate) fn take_result(&mut self, token: Token) -> Option<Result<Reply, Failure>> {
+        let slot = self.slots.get_mut(token.index as usize)?;
+        if slot.generation != token.generation || !matches!(slot.place, Place::Ended(_)) {
+            return None;
+        }
+        let Place::Ended(result) = core::mem::replace(&mut slot.place, Place::Vacant) else { return None };
+        slot.generation = slot.generation.wrapping_add(1);
+        // What has ended has no deadline any more.
+        self.vacant.push(token.index);
+        Some(result)
+    }
+
     /// Takes the place back from its caller and says what was in it.
     #[inline]
     pub(crate) fn remove(&mut self, token: Token) -> Option<Place<W>> {

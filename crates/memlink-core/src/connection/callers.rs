@@ -153,18 +153,17 @@ impl<P: Protocol, W> Connection<P, W> {
     /// Says how a command stands, and gives its result.
     #[inline]
     pub fn poll(&mut self, token: Token) -> Looked {
-        match self.waiters.place_mut(token) {
-            Some(Place::Ended(_)) => {
-                let Some(Place::Ended(result)) = self.waiters.remove(token) else { return Looked::Pending };
-                if let Ok(reply) = &result {
-                    self.unclaimed -= reply.heap_len();
-                }
-                Looked::Ended(result)
+        if let Some(result) = self.waiters.take_result(token) {
+            if let Ok(reply) = &result {
+                self.unclaimed -= reply.heap_len();
             }
+            return Looked::Ended(result);
+        }
+        match self.waiters.place_mut(token) {
             Some(Place::Admitted { .. }) => Looked::Admitted,
             Some(Place::Waiting { .. } | Place::InFlight { .. }) => Looked::Pending,
             // A token that names nothing: the caller has been told already.
-            Some(Place::Vacant) | None => {
+            Some(Place::Vacant | Place::Ended(_)) | None => {
                 Looked::Ended(Err(Failure { outcome: Outcome::Unknown, cause: Cause::Closed(Broken::DriverGone) }))
             }
         }

@@ -38,20 +38,32 @@ impl<P: Protocol, W> Connection<P, W> {
 
     /// Cuts what nobody waits for and notes where the others lie in the stream.
     pub(super) fn place(&mut self, transmit: &mut Transmit<P::Expect>) {
-        let waiters = &mut self.waiters;
+        if self.note_places(transmit) {
+            return;
+        }
+        let waiters = &self.waiters;
         let cut = transmit.cut(|entry| entry.token == Token::OPENING || waiters.is_in_flight(entry.token));
         self.in_flight -= cut.entries;
         self.stats.cut += cut.entries as u64;
         for _ in 0..cut.placed {
             self.left_at.pop_front();
         }
+        self.note_places(transmit);
+    }
+
+    /// Notes where the commands of a transmit lie in the stream; `false` when some of them are of no use to anybody.
+    fn note_places(&mut self, transmit: &mut Transmit<P::Expect>) -> bool {
+        let mut is_wanted = true;
         let (base, entries) = transmit.unstarted();
         for entry in entries {
-            entry.is_placed = true;
-            if let Some(span) = waiters.span_mut(entry.token) {
+            if let Some(span) = self.waiters.span_mut(entry.token) {
                 *span = Span { start: base + entry.start as u64, end: base + entry.end as u64 };
+                entry.is_placed = true;
+            } else {
+                is_wanted &= entry.token == Token::OPENING;
             }
         }
+        is_wanted
     }
 
     pub(super) fn sync(&mut self, written: u64) {
