@@ -94,6 +94,10 @@ const READ_LEN_MIN: usize = 4 * 1024;
 /// Largest single read: more gains nothing, a socket rarely holds more and the callers should run in between.
 const READ_LEN_MAX: usize = 64 * 1024;
 
+/// With so many commands owed a turn ends when half of them are answered. A server that answers all at once has nothing to do by
+/// then: what the callers of the first half ask next keeps it busy while those of the second half are served.
+const BURST_MIN: usize = 48;
+
 impl<P: Protocol> Incoming<P> {
     /// For a new connection, opened at `now`.
     #[must_use]
@@ -204,6 +208,7 @@ impl<P: Protocol> Incoming<P> {
     /// ([`Connection::handle_replies`](crate::Connection::handle_replies)), then close.
     pub fn poll_replies(&mut self) -> Result<Framed, Broken> {
         let (mut replies, mut bytes) = (0, 0);
+        let owed_min = if self.pending.len() >= BURST_MIN { self.pending.len() / 2 } else { 0 };
         loop {
             if let Some(why) = &self.last {
                 return Err(why.clone());
@@ -214,7 +219,9 @@ impl<P: Protocol> Incoming<P> {
             if self.pending.is_empty() && replies > 0 {
                 return Ok(Framed::NeedPending);
             }
-            if replies > 0 && (replies >= self.limits.turn_replies_max || bytes >= self.limits.turn_bytes_max) {
+            let is_half = self.pending.len() <= owed_min;
+            let is_spent = replies >= self.limits.turn_replies_max || bytes >= self.limits.turn_bytes_max;
+            if replies > 0 && (is_half || is_spent) {
                 return Ok(Framed::Budget);
             }
             let before = self.available();

@@ -159,6 +159,11 @@ impl<P: Protocol, W> Connection<P, W> {
         self.left_at.shrink_to_fit();
     }
 
+    /// The driver comes back by itself after a turn: until then nobody needs to wake it.
+    pub fn expect_driver(&mut self) {
+        self.is_driver_notified = true;
+    }
+
     /// Whether the driver has to be told; it is told once until it has looked.
     fn notify_driver(&mut self) -> bool {
         !core::mem::replace(&mut self.is_driver_notified, true)

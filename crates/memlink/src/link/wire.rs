@@ -20,6 +20,8 @@ pub(super) struct Wire<P: LinkProtocol> {
     pub(super) transmit: Transmit<P::Expect>,
     limits: Arc<Limits>,
     linger: Linger,
+    /// Callers who were woken since the last look: they may ask again at once.
+    handed_over: usize,
     /// Since when the socket has taken nothing although there was something to write.
     blocked_since: Option<Tick>,
     needs_flush: bool,
@@ -60,6 +62,7 @@ impl<P: LinkProtocol> Wire<P> {
             transmit: Transmit::default(),
             limits: shared.options.limits.clone(),
             linger: Linger::default(),
+            handed_over: 0,
             blocked_since: None,
             needs_flush: false,
             active_at: now,
@@ -80,17 +83,33 @@ impl<P: LinkProtocol> Wire<P> {
         is_due: bool,
         woken: &mut Vec<Waker>,
     ) -> Result<Driven, Broken> {
+        if self.has_unframed {
+            // What the callers of the replies so far have asked since leaves before the others get theirs.
+            self.drive_gathered(cx, shared, now, woken)?;
+        }
         self.drive_read(cx, shared, now, woken)?;
         if is_due {
             self.drive_timeouts(shared, now, woken)?;
         }
+        let driven = self.drive_gathered(cx, shared, now, woken)?;
+        Ok(Driven { timeout: driven.timeout.min(self.poll_timeout()), ..driven })
+    }
+
+    /// Writes what has gathered.
+    fn drive_gathered(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<P>,
+        now: Tick,
+        woken: &mut Vec<Waker>,
+    ) -> Result<Driven, Broken> {
         let driven = self.look(cx, shared, woken)?;
         if let Err(why) = self.drive_write(cx, now) {
             // What the server has said before it closed may tell more than the failed write.
             self.drive_read(cx, shared, now, woken)?;
             return Err(why);
         }
-        Ok(Driven { timeout: driven.timeout.min(self.poll_timeout()), ..driven })
+        Ok(driven)
     }
 
     fn drive_read(
@@ -147,6 +166,7 @@ impl<P: LinkProtocol> Wire<P> {
                     self.is_open |= *guarded.connection.phase() == Phase::Open;
                     handled
                 };
+                self.handed_over += woken.len();
                 wake_all(woken);
                 handled?;
             }
@@ -192,8 +212,10 @@ impl<P: LinkProtocol> Wire<P> {
         {
             return Err(Broken::Malformed(what));
         }
-        if self.transmit.is_done() && self.linger.waits(guarded.connection.queued_bytes()) {
+        let handed_over = std::mem::take(&mut self.handed_over);
+        if self.transmit.is_done() && self.linger.waits(guarded.connection.queued_bytes(), handed_over) {
             // A task that wakes itself goes behind all that are ready to run: those callers add to this write.
+            guarded.connection.expect_driver();
             cx.waker().wake_by_ref();
         } else {
             // Callers' own writes first: their replies come before those of what is taken now.
