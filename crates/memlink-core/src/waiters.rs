@@ -222,18 +222,16 @@ impl<W> Waiters<W> {
         }
     }
 
-    /// Completes a command in flight and hands out whom to wake; gives the result back if nobody waits for it.
+    /// Completes a command in flight and hands out whom to wake; `None`, and nothing else, if nobody waits for it.
     #[inline]
-    pub(crate) fn end(&mut self, token: Token, result: Result<Reply, Failure>) -> Result<W, Result<Reply, Failure>> {
-        match self.place_mut(token) {
-            Some(place @ Place::InFlight { .. }) => {
-                let Place::InFlight { waiter, .. } = core::mem::replace(place, Place::Ended(result)) else {
-                    unreachable!("the pattern above has just matched");
-                };
-                self.deadlines.set(token.index, Tick::NEVER);
-                Ok(waiter)
-            }
-            _ => Err(result),
+    pub(crate) fn end(&mut self, token: Token, result: Result<Reply, Failure>) -> Option<W> {
+        if !self.is_in_flight(token) {
+            return None;
+        }
+        self.deadlines.set(token.index, Tick::NEVER);
+        match core::mem::replace(&mut self.slots[token.index as usize].place, Place::Ended(result)) {
+            Place::InFlight { waiter, .. } => Some(waiter),
+            Place::Vacant | Place::Waiting { .. } | Place::Admitted { .. } | Place::Ended(_) => None,
         }
     }
 

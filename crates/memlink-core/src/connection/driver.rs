@@ -118,12 +118,14 @@ impl<P: Protocol, W> Connection<P, W> {
 
     /// Hands a reply over, unless it is more than may be held: then its caller is told that it was dropped.
     fn complete(&mut self, token: Token, reply: Option<Reply>, woken: &mut Vec<W>) {
-        let heap_len = reply.as_ref().map_or(0, Reply::heap_len);
         let room = self.limits.unclaimed_bytes_max.saturating_sub(self.unclaimed);
-        let result = reply.filter(|_| heap_len == 0 || heap_len <= room);
-        let fits = result.is_some();
-        let result = result.ok_or(Failure { outcome: Outcome::Unknown, cause: Cause::Unclaimed });
-        let Ok(waiter) = self.waiters.end(token, result) else {
+        let heap_len = reply.as_ref().map_or(0, Reply::heap_len);
+        let fits = reply.is_some() && (heap_len == 0 || heap_len <= room);
+        let result = match reply {
+            Some(reply) if fits => Ok(reply),
+            _ => Err(Failure { outcome: Outcome::Unknown, cause: Cause::Unclaimed }),
+        };
+        let Some(waiter) = self.waiters.end(token, result) else {
             // Nobody waits. Which of the abandoned it was is not known here; it is taken for the oldest, so that none is ever
             // thought older than it is.
             self.left_at.pop_front();
