@@ -58,6 +58,8 @@ const BARS: &[(&str, Client, Figure, To, Bound)] = &[
     ("W2", Client::Memlink, Cpu, To::Bare, AtMost(2.2)),
     ("W2", Client::Memlink, Calls, To::One, AtMost(0.2)),
     ("W2", Client::Memlink, Allocations, To::One, AtMost(1.0)),
+    ("W2M", Client::Memlink, Allocations, To::One, AtMost(0.0)),
+    ("W2D", Client::Memlink, Allocations, To::One, AtMost(0.0)),
     ("W2R", Client::Memlink, Rate, To::Spinning, AtLeast(0.5)),
     ("W2R", Client::MemlinkTwo, Rate, To::Spinning, AtLeast(0.7)),
     ("W3", Client::Memlink, Rate, To::Peer, AtLeast(6.0)),

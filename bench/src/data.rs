@@ -11,6 +11,8 @@ pub struct Key([u8; 14]);
 /// All that the callers of a workload need, made before anything is measured.
 pub struct Data {
     pub keys: Vec<Key>,
+    /// A key that no server has.
+    pub missing: Key,
     pub value_len: usize,
     /// For workloads that store: the value of each key.
     pub values: Vec<Bytes>,
@@ -54,7 +56,8 @@ impl Data {
             Operation::Mixed => zipf(workload.keys, 1 << 16),
             _ => Vec::new(),
         };
-        Data { keys, value_len: workload.value_len, values, order }
+        let missing = Key::of(workload.keys);
+        Data { keys, missing, value_len: workload.value_len, values, order }
     }
 
     /// Whether `value` is what belongs to `key`.

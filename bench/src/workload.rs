@@ -23,6 +23,10 @@ pub struct Workload {
 pub enum Operation {
     Get,
     Set,
+    /// Get of a key that is not there.
+    Miss,
+    /// Delete of a key that is not there, so that the next one costs the same.
+    Delete,
     /// Of so many keys at once.
     GetMany(usize),
     /// One set for nine gets, of keys by Zipf's law.
@@ -76,6 +80,22 @@ pub static WORKLOADS: &[Workload] = &[
         callers: 64,
         server_args: &["-R", "200"],
         clients: &[Client::Memlink, Client::MemlinkTwo, Client::Bare, Client::BareSpinning, Client::AsyncMemcached],
+        ..W1
+    },
+    Workload {
+        name: "W2M",
+        what: "miss, 64 callers on one connection",
+        callers: 64,
+        operation: Operation::Miss,
+        clients: &[Client::Memlink],
+        ..W1
+    },
+    Workload {
+        name: "W2D",
+        what: "delete, 64 callers on one connection",
+        callers: 64,
+        operation: Operation::Delete,
+        clients: &[Client::Memlink],
         ..W1
     },
     Workload { name: "W3", what: "get of 100 bytes, 512 callers on 4 connections", callers: 512, connections: 4, ..W1 },

@@ -49,6 +49,22 @@ impl<const OPAQUE: bool, const CONNECTIONS: usize> Caller for With<OPAQUE, CONNE
         self.0.set(data.keys[key], data.values[key].clone()).await.map_err(|error| error.to_string())
     }
 
+    async fn miss(&mut self, key: &Key) -> Checked {
+        match self.0.get(key).await {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err("a hit".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn delete(&mut self, key: &Key) -> Checked {
+        match self.0.delete(key).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err("it was there".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     async fn get_many(&mut self, keys: &[Key], data: &Data) -> Checked {
         let values = self.0.get_many(keys).await;
         for (key, value) in keys.iter().zip(values) {

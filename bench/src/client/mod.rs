@@ -66,6 +66,16 @@ pub trait Caller: Send + Sized + 'static {
     fn get(&mut self, key: &Key, data: &Data) -> impl Future<Output = Checked> + Send;
     fn set(&mut self, key: usize, data: &Data) -> impl Future<Output = Checked> + Send;
     fn get_many(&mut self, keys: &[Key], data: &Data) -> impl Future<Output = Checked> + Send;
+
+    /// A get that has to find nothing.
+    fn miss(&mut self, _key: &Key) -> impl Future<Output = Checked> + Send {
+        async { Err("not measured of this client".to_owned()) }
+    }
+
+    /// A delete that has to find nothing.
+    fn delete(&mut self, _key: &Key) -> impl Future<Output = Checked> + Send {
+        async { Err("not measured of this client".to_owned()) }
+    }
 }
 
 /// One caller of a client that blocks.

@@ -62,6 +62,8 @@ async fn one<C: Caller>(
         let checked = match workload.operation {
             Operation::Get => caller.get(&data.keys[key], &data).await,
             Operation::Set => caller.set(key, &data).await,
+            Operation::Miss => caller.miss(&data.missing).await,
+            Operation::Delete => caller.delete(&data.missing).await,
             Operation::Mixed if choices.is_set() => caller.set(key, &data).await,
             Operation::Mixed => caller.get(&data.keys[key], &data).await,
             Operation::GetMany(count) => {

@@ -42,6 +42,7 @@ fn one<C: BlockingCaller>(
         match workload.operation {
             Operation::Get => caller.get(&data.keys[key], data),
             Operation::Set => caller.set(key, data),
+            Operation::Miss | Operation::Delete => Err("not measured of this client".to_owned()),
             Operation::Mixed if choices.is_set() => caller.set(key, data),
             Operation::Mixed => caller.get(&data.keys[key], data),
             Operation::GetMany(count) => {
