@@ -8,6 +8,7 @@ use crate::client::unix_now;
 
 /// Takes the win out of what a plain get has found, and gives it back if there was one: to its caller it looks as to everybody else,
 /// won by another.
+#[inline]
 pub(crate) fn decline(client: &Client, key: &Key, got: &mut Got) {
     if std::mem::take(&mut got.won) {
         got.already_won = true;

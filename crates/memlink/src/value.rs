@@ -11,14 +11,43 @@ use memlink_meta::{Got, Key, TtlLeft};
 pub struct Value {
     key: Key,
     bytes: Bytes,
-    /// All but the bytes.
-    got: Got,
+    /// All but the bytes. Most values come alone: they are not to carry the room for what nobody asked for.
+    more: Option<Box<Got>>,
 }
 
+/// What is known of a value that came alone.
+static ALONE: Got = Got {
+    value: None,
+    size: None,
+    client_flags: None,
+    cas: None,
+    ttl: None,
+    hit_before: None,
+    last_access: None,
+    won: false,
+    stale: false,
+    already_won: false,
+    unchanged: false,
+};
+
 impl Value {
+    #[inline]
     pub(crate) fn new(key: Key, mut got: Got) -> Value {
         let bytes = got.value.take().unwrap_or_default();
-        Value { key, bytes, got }
+        let is_marked = got.won || got.stale || got.already_won || got.unchanged;
+        let is_alone = !is_marked
+            && got.size.is_none()
+            && got.client_flags.is_none()
+            && got.cas.is_none()
+            && got.ttl.is_none()
+            && got.hit_before.is_none()
+            && got.last_access.is_none();
+        let more = if is_alone { None } else { Some(Box::new(got)) };
+        Value { key, bytes, more }
+    }
+
+    fn got(&self) -> &Got {
+        self.more.as_deref().unwrap_or(&ALONE)
     }
 
     /// The key it was asked for with, as it was given.
@@ -58,37 +87,37 @@ impl Value {
     /// The client flags, if asked for.
     #[must_use]
     pub fn client_flags(&self) -> Option<u32> {
-        self.got.client_flags
+        self.got().client_flags
     }
 
     /// The CAS id, if asked for.
     #[must_use]
     pub fn cas(&self) -> Option<u64> {
-        self.got.cas
+        self.got().cas
     }
 
     /// The time it has left, if asked for.
     #[must_use]
     pub fn ttl(&self) -> Option<TtlLeft> {
-        self.got.ttl
+        self.got().ttl
     }
 
     /// The length of the value on the server, if asked for.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
-        self.got.size
+        self.got().size
     }
 
     /// Whether it had been fetched before, if asked for.
     #[must_use]
     pub fn hit_before(&self) -> Option<bool> {
-        self.got.hit_before
+        self.got().hit_before
     }
 
     /// Seconds since it was last accessed, if asked for.
     #[must_use]
     pub fn last_access(&self) -> Option<u32> {
-        self.got.last_access
+        self.got().last_access
     }
 
     /// Whether **this caller and nobody else** was elected to refresh the item. Whoever asks for that
@@ -96,25 +125,25 @@ impl Value {
     /// new value. Never true otherwise: a plain get that wins by accident gives the win back.
     #[must_use]
     pub fn is_won(&self) -> bool {
-        self.got.won
+        self.got().won
     }
 
     /// Whether the item was marked stale.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        self.got.stale
+        self.got().stale
     }
 
     /// Whether somebody else was elected to refresh it and has not done so yet; with an empty value it may be a placeholder.
     #[must_use]
     pub fn is_won_by_another(&self) -> bool {
-        self.got.already_won
+        self.got().already_won
     }
 
     /// Whether it still has the CAS id given to [`unless_cas`](crate::Request::unless_cas); its bytes are left out then.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
-        self.got.unchanged
+        self.got().unchanged
     }
 }
 
@@ -167,13 +196,13 @@ impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Value")
             .field("len", &self.bytes().len())
-            .field("client_flags", &self.got.client_flags)
-            .field("cas", &self.got.cas)
-            .field("ttl", &self.got.ttl)
-            .field("won", &self.got.won)
-            .field("stale", &self.got.stale)
-            .field("won_by_another", &self.got.already_won)
-            .field("unchanged", &self.got.unchanged)
+            .field("client_flags", &self.got().client_flags)
+            .field("cas", &self.got().cas)
+            .field("ttl", &self.got().ttl)
+            .field("won", &self.got().won)
+            .field("stale", &self.got().stale)
+            .field("won_by_another", &self.got().already_won)
+            .field("unchanged", &self.got().unchanged)
             .finish_non_exhaustive()
     }
 }

@@ -40,6 +40,7 @@ pub struct Fetched {
 impl Read<Get> for Fetched {
     type Output = Option<Value>;
 
+    #[inline]
     fn read(
         &self,
         verb: &Get,
