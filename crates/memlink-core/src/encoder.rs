@@ -26,6 +26,7 @@ impl<'a> Encoder<'a> {
     /// longer vector of buffers costs the kernel and the bookkeeping costs us.
     pub const SHARED_MIN: usize = 16 * 1024;
 
+    #[inline]
     pub(crate) fn new(bytes: &'a mut Vec<u8>, bodies: &'a mut Vec<Body>) -> Encoder<'a> {
         let start = bytes.len();
         Encoder { bytes, bodies, start, body_len: 0 }
@@ -44,6 +45,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends a value: copied when small, shared from [`SHARED_MIN`](Encoder::SHARED_MIN) bytes on.
+    #[inline]
     pub fn put_value(&mut self, value: &Bytes) {
         if value.len() < Encoder::SHARED_MIN {
             self.put(value);
@@ -67,12 +69,14 @@ impl<'a> Encoder<'a> {
 
     /// How many bytes this command has so far.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.bytes.len() - self.start + self.body_len
     }
 
     /// Whether nothing has been put yet.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

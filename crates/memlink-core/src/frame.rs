@@ -27,9 +27,7 @@ impl Frame {
     pub fn copy_from(bytes: &[u8]) -> Frame {
         match u8::try_from(bytes.len()) {
             Ok(len) if bytes.len() <= Frame::SHORT_MAX => {
-                let mut short = [0; Frame::SHORT_MAX];
-                short[..bytes.len()].copy_from_slice(bytes);
-                Frame(Repr::Short { len, bytes: short })
+                Frame(Repr::Short { len, bytes: padded(bytes) })
             }
             _ => Frame(Repr::Long(Bytes::from(Vec::from(bytes)))),
         }
@@ -57,6 +55,7 @@ impl Frame {
 
     /// Whether it holds no byte at all.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -67,9 +66,7 @@ impl Frame {
     #[inline]
     pub fn into_bytes_from(self, start: usize) -> Bytes {
         match self.0 {
-            Repr::Short { len, bytes } => {
-                Bytes::copy_from_slice(bytes[..usize::from(len)].get(start..).unwrap_or_default())
-            }
+            Repr::Short { len, bytes } => copy_short(&bytes[..usize::from(len)], start),
             Repr::Long(mut bytes) => {
                 bytes.advance(start.min(bytes.len()));
                 bytes
@@ -78,11 +75,13 @@ impl Frame {
     }
 
     /// How much memory this frame takes as one of many.
+    #[inline]
     pub(crate) fn memory_len(&self) -> usize {
         self.heap_len() + core::mem::size_of::<Frame>()
     }
 
     /// How many bytes of heap this frame keeps alive.
+    #[inline]
     pub(crate) fn heap_len(&self) -> usize {
         match &self.0 {
             Repr::Short { .. } => 0,
@@ -91,13 +90,20 @@ impl Frame {
     }
 }
 
+#[inline(never)]
+fn copy_short(bytes: &[u8], start: usize) -> Bytes {
+    Bytes::copy_from_slice(bytes.get(start..).unwrap_or_default())
+}
+
 impl From<Bytes> for Frame {
+    #[inline]
     fn from(bytes: Bytes) -> Frame {
         Frame(Repr::Long(bytes))
     }
 }
 
 impl AsRef<[u8]> for Frame {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         self.as_slice()
     }
@@ -131,6 +137,7 @@ pub enum Reply {
 
 impl Reply {
     /// How many bytes of heap this reply keeps alive.
+    #[inline]
     pub(crate) fn heap_len(&self) -> usize {
         match self {
             Reply::One(frame) => frame.heap_len(),
@@ -140,4 +147,54 @@ impl Reply {
     }
 }
 
+/// The first `N` of `bytes`, and zeros behind them where there are fewer: for short bytes that are held in place.
+///
+/// Two copies of constant length, which may overlap, do what one of any length would, without a call.
+#[must_use]
+#[inline]
+pub fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    #[inline]
+    fn ends<const PIECE: usize>(held: &mut [u8], bytes: &[u8]) {
+        if let (Some(to), Some(from)) = (held.first_chunk_mut::<PIECE>(), bytes.first_chunk::<PIECE>()) {
+            *to = *from;
+        }
+        if let (Some(to), Some(from)) = (held.last_chunk_mut::<PIECE>(), bytes.last_chunk::<PIECE>()) {
+            *to = *from;
+        }
+    }
+    let mut whole = [0; N];
+    let len = bytes.len().min(N);
+    let (Some(held), Some(bytes)) = (whole.get_mut(..len), bytes.get(..len)) else { return whole };
+    match len {
+        65.. => held.copy_from_slice(bytes),
+        32.. => ends::<32>(held, bytes),
+        16.. => ends::<16>(held, bytes),
+        8.. => ends::<8>(held, bytes),
+        4.. => ends::<4>(held, bytes),
+        _ => held.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
+    }
+    whole
+}
+
 const _: () = assert!(core::mem::size_of::<Frame>() <= 48);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_padded_is_all_there_with_zeros_behind() {
+        let bytes: Vec<u8> = (1..=100).collect();
+        for len in 0..=100 {
+            let check = |whole: &[u8]| {
+                let held = len.min(whole.len());
+                assert_eq!(whole[..held], bytes[..held], "{len}");
+                assert!(whole[held..].iter().all(|byte| *byte == 0), "{len}");
+            };
+            check(&padded::<2>(&bytes[..len]));
+            check(&padded::<46>(&bytes[..len]));
+            check(&padded::<61>(&bytes[..len]));
+            check(&padded::<90>(&bytes[..len]));
+        }
+    }
+}

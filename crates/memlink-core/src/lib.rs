@@ -45,7 +45,7 @@ pub use command::{Command, Malformed, Unsupported};
 pub use connection::{Abandoned, Admission, Connection, Inline, Looked, Phase, Refused, Remains};
 pub use encoder::{Encoder, encode_to_vec};
 pub use error::{Broken, Cause, Failure, Outcome};
-pub use frame::{Frame, Reply};
+pub use frame::{Frame, Reply, padded};
 pub use incoming::{Framed, Incoming};
 pub use limits::Limits;
 pub use outgoing::Transmit;

@@ -34,7 +34,7 @@ use alloc::vec::Vec;
 
 use memlink_core::Encoder;
 
-use crate::{Key, Peer, Ttl, Version, number, opaque::Opaque};
+use crate::{Key, Ttl, Version, number, opaque::Opaque};
 
 /// One flag of the meta protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,21 +109,21 @@ pub(crate) fn begin<'a>(
     name: &[u8; 3],
     key: &Key,
     len: Option<usize>,
-    peer: &Peer,
-    serial: u64,
+    opaque: Option<Opaque>,
     out: &'a mut Encoder<'_>,
 ) -> Line<'a> {
     let buf = out.buffer();
-    buf.reserve(key.wire_len() + 64);
-    buf.extend_from_slice(name);
-    key.put(buf);
+    buf.reserve(START_MAX.max(key.wire_len()) + 64);
+    let flag = match opaque {
+        Some(opaque) => Piece { bytes: opaque.flag([0; 2]), len: 6 },
+        None => Piece::EMPTY,
+    };
+    // The length of a value stands in front of the opaque.
+    put_start(buf, name, key, if len.is_none() { flag } else { Piece::EMPTY });
     if let Some(len) = len {
         buf.push(b' ');
         number::put(buf, len as u64);
-    }
-    if peer.opaque() {
-        let [a, b, c, d] = Opaque::of(serial).0;
-        buf.extend_from_slice(&[b' ', b'O', a, b, c, d]);
+        flag.put(buf);
     }
     if key.is_binary() {
         buf.extend_from_slice(b" b");
@@ -131,16 +131,90 @@ pub(crate) fn begin<'a>(
     Line { buf }
 }
 
-/// Writes the commonest line of all, `mg <key> O<opaque> v`, in three pieces. The same as [`begin`] and the flag `v` write,
-/// at a third of the instructions: nothing is asked that is known already.
+/// Writes the commonest line of all, `mg <key> O<opaque> v` or without opaques `mg <key> v`. The same as [`begin`] and the flag
+/// `v` write. `false`, and nothing is written, when the key is not short and plain or the buffer has no room.
+///
+/// Nothing is called here, so nothing has to be kept across a call: that is a sixth of the instructions.
 #[inline]
-pub(crate) fn put_plain_get(key: &Key, serial: u64, out: &mut Encoder<'_>) {
-    let (key, buf) = (key.as_bytes(), out.buffer());
-    let [a, b, c, d] = Opaque::of(serial).0;
-    buf.reserve(key.len() + 13);
-    buf.extend_from_slice(b"mg ");
-    buf.extend_from_slice(key);
-    buf.extend_from_slice(&[b' ', b'O', a, b, c, d, b' ', b'v', b'\r', b'\n']);
+#[must_use]
+pub(crate) fn put_plain_get(key: &Key, opaque: Option<Opaque>, out: &mut Encoder<'_>) -> bool {
+    let behind = match opaque {
+        Some(opaque) => Piece { bytes: opaque.flag(*b" v"), len: 8 },
+        None => Piece { bytes: *b" v\0\0\0\0\0\0", len: 2 },
+    };
+    let buf = out.buffer();
+    let Some((bytes, len)) = key.as_short() else { return false };
+    if buf.capacity() - buf.len() < START_MAX {
+        return false;
+    }
+    put_short(buf, b"mg ", bytes, len, behind, true);
+    true
+}
+
+/// Writes the name, the key and `behind`. There must be room in the buffer, or it grows.
+#[inline]
+fn put_start(buf: &mut Vec<u8>, name: &[u8; 3], key: &Key, behind: Piece) {
+    match key.as_short() {
+        Some((bytes, len)) => put_short(buf, name, bytes, len, behind, false),
+        None => {
+            buf.extend_from_slice(name);
+            key.put(buf);
+            behind.put(buf);
+        }
+    }
+}
+
+/// Up to eight bytes, at the start of eight.
+#[derive(Clone, Copy)]
+struct Piece {
+    bytes: [u8; 8],
+    len: usize,
+}
+
+impl Piece {
+    const EMPTY: Piece = Piece { bytes: [0; 8], len: 0 };
+
+    #[inline]
+    fn put(self, buf: &mut Vec<u8>) {
+        let end = buf.len() + self.len;
+        buf.extend_from_slice(&self.bytes);
+        buf.truncate(end);
+    }
+}
+
+/// The name, the longest short key, and the longest of what stands behind it.
+const START_MAX: usize = 3 + Key::SHORT_MAX + 16;
+
+/// Writes the name, a short key and `behind`, and the end of the line if this `ends` it.
+///
+/// Room for the longest key is taken at once, all pieces are put in with copies of constant length (the key with the zeros
+/// behind it, which `behind` overwrites), and what was too much is given back: one check of the buffer's capacity and no call,
+/// where an append of each piece has a check for each and a call for the key.
+#[inline]
+fn put_short(
+    buf: &mut Vec<u8>,
+    name: &[u8; 3],
+    key: &[u8; Key::SHORT_MAX],
+    len: usize,
+    behind: Piece,
+    ends: bool,
+) {
+    let from = buf.len();
+    buf.extend_from_slice(&[0; START_MAX]);
+    if let Some(line) = buf.last_chunk_mut::<START_MAX>()
+        && let Some((start, rest)) = line.split_first_chunk_mut::<3>()
+        && let Some(room) = rest.first_chunk_mut::<{ Key::SHORT_MAX }>()
+    {
+        *start = *name;
+        *room = *key;
+        if let Some(room) = rest.get_mut(len..).and_then(<[u8]>::first_chunk_mut::<8>) {
+            *room = behind.bytes;
+        }
+        if ends && let Some(room) = rest.get_mut(len + behind.len..).and_then(<[u8]>::first_chunk_mut::<2>) {
+            *room = *b"\r\n";
+        }
+    }
+    buf.truncate(from + 3 + len + behind.len + if ends { 2 } else { 0 });
 }
 
 /// A line under construction: the flags behind the opaque.

@@ -2,6 +2,7 @@ use alloc::{string::String, vec::Vec};
 use core::{borrow::Borrow, cmp::Ordering, fmt, hash};
 
 use bytes::Bytes;
+use memlink_core::padded;
 
 use crate::base64;
 
@@ -34,26 +35,30 @@ impl Key {
     pub const BINARY_LEN_MAX: usize = 186;
 
     /// Longest key held in place: with the length, the form and the tag a key is 64 bytes, one cache line.
-    const SHORT_MAX: usize = 61;
+    pub(crate) const SHORT_MAX: usize = 61;
 
     /// Checks `key` and copies it.
     ///
     /// # Errors
     ///
     /// [`KeyError`] when it is empty or too long for the form it needs.
+    #[inline]
     pub fn new(key: impl AsRef<[u8]>) -> Result<Key, KeyError> {
-        let key = key.as_ref();
+        Key::copy_from(key.as_ref())
+    }
+
+    #[inline]
+    fn copy_from(key: &[u8]) -> Result<Key, KeyError> {
         let binary = check(key)?;
         Ok(match u8::try_from(key.len()) {
-            Ok(len) if key.len() <= Key::SHORT_MAX => {
-                let mut bytes = [0; Key::SHORT_MAX];
-                if let Some(held) = bytes.get_mut(..key.len()) {
-                    held.copy_from_slice(key);
-                }
-                Key(Repr::Short { len, binary, bytes })
-            }
-            _ => Key(Repr::Long { binary, bytes: Bytes::copy_from_slice(key) }),
+            Ok(len) if key.len() <= Key::SHORT_MAX => Key(Repr::Short { len, binary, bytes: padded(key) }),
+            _ => Key::long(binary, key),
         })
+    }
+
+    #[inline(never)]
+    fn long(binary: bool, key: &[u8]) -> Key {
+        Key(Repr::Long { binary, bytes: Bytes::copy_from_slice(key) })
     }
 
     /// The key as it was given, never its base64 form.
@@ -77,18 +82,27 @@ impl Key {
 
     /// Length on the wire in bytes: of the base64 form if that is what is sent.
     #[must_use]
+    #[inline]
     pub fn wire_len(&self) -> usize {
         let len = self.as_bytes().len();
         if self.is_binary() { base64::encoded_len(len) } else { len }
     }
 
     /// Appends the key as it goes over the wire.
-    #[inline]
     pub(crate) fn put(&self, buf: &mut Vec<u8>) {
         if self.is_binary() {
             base64::put(buf, self.as_bytes());
         } else {
             buf.extend_from_slice(self.as_bytes());
+        }
+    }
+
+    /// A short key that goes as it is, and how many of these bytes it has. Most keys are such.
+    #[inline]
+    pub(crate) fn as_short(&self) -> Option<(&[u8; Key::SHORT_MAX], usize)> {
+        match &self.0 {
+            Repr::Short { len, binary: false, bytes } => Some((bytes, usize::from(*len))),
+            Repr::Short { .. } | Repr::Long { .. } => None,
         }
     }
 }

@@ -111,10 +111,11 @@ impl Protocol for Meta {
         self.step(&mut state.opening, reply, out)
     }
 
+    #[inline]
     fn frame(&self, state: &mut State, ask: Option<Ask<'_, Expect>>, input: &[u8], limits: &Limits) -> Verdict {
         let Some(ask) = ask else { return Verdict::Broken(Broken::Unsolicited) };
         if let Shape::Line(shape) = &ask.expect.0
-            && let Some(len) = usual(*shape, ask.serial, input, limits)
+            && let Some(len) = usual(shape, input, limits)
         {
             state.next();
             return Verdict::Reply { len, tail: 2 };
@@ -130,7 +131,7 @@ fn read(state: &mut State, ask: Ask<'_, Expect>, input: &[u8], limits: &Limits) 
         return Verdict::More { total: state.total };
     }
     let verdict = match &ask.expect.0 {
-        Shape::Line(shape) => line(state, *shape, ask.serial, input, limits),
+        Shape::Line(shape) => line(state, *shape, input, limits),
         Shape::Values(shape) => values(state, shape, input, limits),
         Shape::Stats => stats(state, input, limits),
         Shape::Opening => opening(state, input, limits),
@@ -142,39 +143,43 @@ fn read(state: &mut State, ask: Ask<'_, Expect>, input: &[u8], limits: &Limits) 
     verdict
 }
 
-/// The length of a reply that is in its place, carries nothing but its opaque, and has wholly arrived: `HD O<opaque>\r\n`,
-/// or `VA <size> O<opaque>\r\n` and the value. That is most of them.
+/// The length of a reply that is in its place, carries nothing but its opaque (or nothing at all where opaques are off), and
+/// has wholly arrived: `HD O<opaque>\r\n`, or `VA <size> O<opaque>\r\n` and the value. That is most of them.
 ///
 /// `None` for all others, right or wrong. [`line`] would say the same of the reply, at three times the instructions: it
 /// has to look for the end of the line and for the opaque, and here both are compared where they usually are.
 #[inline]
-fn usual(shape: LineShape, serial: u64, input: &[u8], limits: &Limits) -> Option<usize> {
+fn usual(shape: &LineShape, input: &[u8], limits: &Limits) -> Option<usize> {
     let (word, rest) = input.split_first_chunk::<2>()?;
-    let (status, size, rest) = match word {
-        b"VA" => {
-            let (size, rest) = number::read_ahead(rest.strip_prefix(b" ")?)?;
-            (Status::Va, Some(size), rest)
-        }
-        b"HD" => (Status::Hd, None, rest),
-        b"EN" => (Status::En, None, rest),
-        _ => return None,
-    };
-    let [a, b, c, d] = Opaque::of(serial).0;
-    let (end, rest) = rest.split_first_chunk::<8>()?;
-    if !shape.opaque || !shape.statuses.have(status) || *end != [b' ', b'O', a, b, c, d, b'\r', b'\n'] {
-        return None;
+    if word != b"VA" {
+        let status = match word {
+            b"HD" => Status::Hd,
+            b"EN" => Status::En,
+            b"NF" => Status::Nf,
+            _ => return None,
+        };
+        let line_len = input.len() - behind_opaque(shape, rest)?.len();
+        return (line_len <= limits.line_len_max && shape.statuses.have(status)).then_some(line_len);
     }
+    let (size, rest) = number::read_ahead(rest.strip_prefix(b" ")?)?;
+    let rest = behind_opaque(shape, rest)?;
     let line_len = input.len() - rest.len();
-    if line_len > limits.line_len_max {
+    if line_len > limits.line_len_max || !shape.statuses.have(Status::Va) || size > limits.value_len_max {
         return None;
     }
-    let Some(size) = size else { return Some(line_len) };
-    let size = usize::try_from(size).ok().filter(|size| *size <= limits.value_len_max)?;
-    (rest.get(size..size.checked_add(2)?)? == b"\r\n").then_some(line_len + size + 2)
+    (rest.get(size..)?.first_chunk::<2>()? == b"\r\n").then_some(line_len + size + 2)
+}
+
+/// What stands behind the end of the line, if nothing but the opaque that was sent stands in front of it.
+#[inline]
+fn behind_opaque<'a>(shape: &LineShape, rest: &'a [u8]) -> Option<&'a [u8]> {
+    let Some(own) = shape.opaque() else { return rest.strip_prefix(b"\r\n") };
+    let (end, rest) = rest.split_first_chunk::<8>()?;
+    (*end == own.flag(*b"\r\n")).then_some(rest)
 }
 
 /// A reply of one line, and a value where the status says so.
-fn line(state: &mut State, shape: LineShape, serial: u64, input: &[u8], limits: &Limits) -> Verdict {
+fn line(state: &mut State, shape: LineShape, input: &[u8], limits: &Limits) -> Verdict {
     let line_len = match line_end(state, input, limits) {
         Ok(end) => end,
         Err(verdict) => return verdict,
@@ -195,8 +200,8 @@ fn line(state: &mut State, shape: LineShape, serial: u64, input: &[u8], limits: 
         value_len = Some(size);
         rest = words.0;
     }
-    if shape.opaque
-        && let Err(verdict) = place(shape, status, rest, serial)
+    if let Some(own) = shape.opaque()
+        && let Err(verdict) = place(shape, status, rest, own)
     {
         return verdict;
     }
@@ -214,21 +219,20 @@ fn line(state: &mut State, shape: LineShape, serial: u64, input: &[u8], limits: 
 
 /// Whether a line that is not an error is in its place: its opaque is the one that was sent.
 #[inline]
-fn place(shape: LineShape, status: Status, flags: &[u8], serial: u64) -> Result<(), Verdict> {
-    let own = Opaque::of(serial);
+fn place(shape: LineShape, status: Status, flags: &[u8], own: Opaque) -> Result<(), Verdict> {
     let found = Words(flags).find_map(|word| word.strip_prefix(b"O"));
     match found {
-        Some(token) if token == own.0 => Ok(()),
-        Some(token) if shape.quiet && own.is_before(token) => Err(Verdict::Silence),
+        Some(token) if token == own.characters() => Ok(()),
+        Some(token) if shape.quiet() && own.is_before(token) => Err(Verdict::Silence),
         Some(_) => Err(Verdict::Broken(Broken::OutOfPlace("the opaque of another command"))),
-        None if shape.quiet => match status {
+        None if shape.quiet() => match status {
             // None of these can be a quiet command's own: the first five know no opaque, and a quiet miss says nothing.
             Status::Mn | Status::Me | Status::Ok | Status::Version | Status::Classic | Status::En => {
                 Err(Verdict::Silence)
             }
             _ => Err(Verdict::Broken(Broken::OutOfPlace("a reply without the opaque that was sent"))),
         },
-        None if shape.bare_miss && status == Status::En => Ok(()),
+        None if shape.bare_miss() && status == Status::En => Ok(()),
         None => Err(Verdict::Broken(Broken::OutOfPlace("a reply without the opaque that was sent"))),
     }
 }
@@ -236,12 +240,12 @@ fn place(shape: LineShape, status: Status, flags: &[u8], serial: u64) -> Result<
 /// An error line: see the rules at [`Meta`].
 #[cold]
 fn error(shape: LineShape, line: &[u8], len: usize) -> Verdict {
-    if shape.quiet {
+    if shape.quiet() {
         return Verdict::Broken(Broken::ServerError(
             "an error that cannot be attributed to one of several quiet commands",
         ));
     }
-    if shape.payload && !line.starts_with(b"SERVER_ERROR") {
+    if shape.payload() && !line.starts_with(b"SERVER_ERROR") {
         let why = Broken::ServerError("an error to a command with a value, which it may have taken for commands");
         return Verdict::Last { len, tail: 2, why };
     }

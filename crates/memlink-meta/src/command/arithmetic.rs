@@ -5,6 +5,7 @@ use crate::{
     Expect, Fault, Feature, Invalid, Key, Meta, Peer, Ttl, counter_value, flags,
     flags::Hints,
     number,
+    opaque::Opaque,
     reply::{Answer, Status, Statuses, malformed},
 };
 
@@ -220,7 +221,8 @@ impl Command<Meta> for Arithmetic {
     fn encode(&self, peer: &Peer, serial: u64, out: &mut Encoder<'_>) -> Expect {
         const VALUE: Statuses = Statuses::of(&[Status::Va, Status::Nf, Status::Ex, Status::Ns]);
         const NO_VALUE: Statuses = Statuses::of(&[Status::Hd, Status::Nf, Status::Ex, Status::Ns]);
-        let mut line = flags::begin(b"ma ", &self.key, None, peer, serial, out);
+        let opaque = Opaque::for_peer(peer, serial);
+        let mut line = flags::begin(b"ma ", &self.key, None, opaque, out);
         line.time(b'T', self.touch);
         line.time(b'N', self.vivify);
         if self.down {
@@ -236,7 +238,7 @@ impl Command<Meta> for Arithmetic {
         line.flag(b'v', self.value);
         line.flag(b't', self.ttl);
         line.end();
-        Expect::meta(if self.value { VALUE } else { NO_VALUE }, self.quiet, peer)
+        Expect::meta(if self.value { VALUE } else { NO_VALUE }, self.quiet, opaque, peer)
     }
 
     #[inline]

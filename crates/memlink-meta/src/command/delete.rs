@@ -4,6 +4,7 @@ use super::{CAS_ZERO, Verb, refuse, settle, unsound_hints};
 use crate::{
     Expect, Fault, Feature, Invalid, Key, Meta, Peer, Ttl, flags,
     flags::Hints,
+    opaque::Opaque,
     reply::{Answer, Status, Statuses, malformed},
 };
 
@@ -162,7 +163,8 @@ impl Command<Meta> for Delete {
     #[inline]
     fn encode(&self, peer: &Peer, serial: u64, out: &mut Encoder<'_>) -> Expect {
         const STATUSES: Statuses = Statuses::of(&[Status::Hd, Status::Nf, Status::Ex, Status::Ns]);
-        let mut line = flags::begin(b"md ", &self.key, None, peer, serial, out);
+        let opaque = Opaque::for_peer(peer, serial);
+        let mut line = flags::begin(b"md ", &self.key, None, opaque, out);
         line.time(b'T', self.ttl);
         line.number(b'F', self.client_flags.map(u64::from));
         line.number(b'C', self.compare_cas);
@@ -172,7 +174,7 @@ impl Command<Meta> for Delete {
         line.flag(b'q', self.quiet);
         line.hints(&self.hints);
         line.end();
-        Expect::meta(STATUSES, self.quiet, peer)
+        Expect::meta(STATUSES, self.quiet, opaque, peer)
     }
 
     #[inline]

@@ -6,6 +6,7 @@ use crate::{
     Expect, Fault, FaultKind, Feature, Invalid, Key, Meta, Peer, Ttl, flags,
     flags::Hints,
     number,
+    opaque::Opaque,
     reply::{Answer, Line, Status, Statuses, malformed},
 };
 
@@ -248,9 +249,11 @@ impl Command<Meta> for Get {
 
     #[inline]
     fn encode(&self, peer: &Peer, serial: u64, out: &mut Encoder<'_>) -> Expect {
-        if self.asked == Asked::VALUE && peer.opaque() && !self.key.is_binary() {
-            flags::put_plain_get(&self.key, serial, out);
-            return Expect::meta(VALUE, false, peer);
+        if self.asked == Asked::VALUE {
+            let opaque = Opaque::for_peer(peer, serial);
+            if flags::put_plain_get(&self.key, opaque, out) {
+                return Expect::meta(VALUE, false, opaque, peer);
+            }
         }
         self.encode_all(peer, serial, out)
     }
@@ -260,6 +263,7 @@ impl Command<Meta> for Get {
         match reply {
             Reply::One(frame) if self.asked == Asked::VALUE => match usual_value(frame.as_slice()) {
                 Some(start) => Ok(Ok(Some(Got { value: Some(frame.into_bytes_from(start)), ..Got::default() }))),
+                None if matches!(frame.as_slice(), [b'E', b'N'] | [b'E', b'N', b' ', ..]) => Ok(Ok(None)),
                 None => self.decode_any(Reply::One(frame)),
             },
             reply => self.decode_any(reply),
@@ -289,7 +293,8 @@ impl Get {
     fn encode_all(&self, peer: &Peer, serial: u64, out: &mut Encoder<'_>) -> Expect {
         let compares_there = self.compares_there(peer);
         let start = out.buffer().len();
-        let mut line = flags::begin(b"mg ", &self.key, None, peer, serial, out);
+        let opaque = Opaque::for_peer(peer, serial);
+        let mut line = flags::begin(b"mg ", &self.key, None, opaque, out);
         line.time(b'R', self.recache);
         line.time(b'T', self.touch);
         line.time(b'N', self.vivify);
@@ -308,7 +313,7 @@ impl Get {
         // Before 1.6.18 the server refuses a line without any flag; the size costs it nothing.
         line.flag(b's', !peer.has(Feature::OpaqueOnMiss) && line.is_bare(start + 3 + self.key.wire_len()));
         line.end();
-        Expect::meta(self.statuses(peer), self.asked.has(Asked::QUIET), peer)
+        Expect::meta(self.statuses(peer), self.asked.has(Asked::QUIET), opaque, peer)
     }
 
     #[inline]
@@ -448,19 +453,20 @@ fn read_bit(token: &[u8]) -> Result<bool, Malformed> {
     }
 }
 
-/// Where the value begins in a reply that has an opaque and no other flag, which is most of them: `VA <size> O<opaque>`.
-/// `None` for all others, right or wrong: they are read by [`Get::decode_any`], which would read this one to the same
-/// result, at twice the instructions.
+/// Where the value begins in a reply that has no flag, or an opaque and no other flag, which is most of them:
+/// `VA <size> O<opaque>`. `None` for all others, right or wrong: they are read by [`Get::decode_any`], which would read this
+/// one to the same result, at twice the instructions.
 #[inline]
 fn usual_value(bytes: &[u8]) -> Option<usize> {
     let (size, rest) = number::read_ahead(bytes.strip_prefix(b"VA ")?)?;
-    match rest {
-        [b' ', b'O', a, b, c, d, b'\r', b'\n', value @ ..] if value.len() as u64 == size => {
-            // A word that ends early is one more flag, and not for here.
-            (![a, b, c, d].contains(&&b' ')).then_some(bytes.len() - value.len())
+    let value = match rest {
+        [b'\r', b'\n', value @ ..] => value,
+        _ => {
+            let (end, value) = rest.split_first_chunk::<8>()?;
+            Opaque::is_line_end(*end).then_some(value)?
         }
-        _ => None,
-    }
+    };
+    (value.len() == size).then_some(bytes.len() - value.len())
 }
 
 /// One item that another client stored must not cost the connection, so this is a fault and not a malformed reply.

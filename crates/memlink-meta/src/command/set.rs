@@ -6,6 +6,7 @@ use crate::{
     Expect, Fault, Feature, Invalid, Key, Meta, Peer, Ttl, flags,
     flags::Hints,
     number,
+    opaque::Opaque,
     reply::{Answer, Status, Statuses, malformed},
 };
 
@@ -250,7 +251,8 @@ impl Command<Meta> for Set {
     #[inline]
     fn encode(&self, peer: &Peer, serial: u64, out: &mut Encoder<'_>) -> Expect {
         const STATUSES: Statuses = Statuses::of(&[Status::Hd, Status::Ns, Status::Ex, Status::Nf]);
-        let mut line = flags::begin(b"ms ", &self.key, Some(self.value.0.len()), peer, serial, out);
+        let opaque = Opaque::for_peer(peer, serial);
+        let mut line = flags::begin(b"ms ", &self.key, Some(self.value.0.len()), opaque, out);
         line.time(b'T', self.ttl);
         line.time(b'N', self.vivify);
         match self.mode {
@@ -271,7 +273,7 @@ impl Command<Meta> for Set {
         line.end();
         out.put_value(&self.value.0);
         out.put(b"\r\n");
-        Expect::meta_with_payload(STATUSES, self.quiet, peer)
+        Expect::meta_with_payload(STATUSES, self.quiet, opaque)
     }
 
     #[inline]
