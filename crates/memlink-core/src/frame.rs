@@ -26,9 +26,7 @@ impl Frame {
     #[inline]
     pub fn copy_from(bytes: &[u8]) -> Frame {
         match u8::try_from(bytes.len()) {
-            Ok(len) if bytes.len() <= Frame::SHORT_MAX => {
-                Frame(Repr::Short { len, bytes: padded(bytes) })
-            }
+            Ok(len) if bytes.len() <= Frame::SHORT_MAX => Frame(Repr::Short { len, bytes: padded(bytes) }),
             _ => Frame(Repr::Long(Bytes::from(Vec::from(bytes)))),
         }
     }

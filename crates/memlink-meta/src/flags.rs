@@ -191,14 +191,7 @@ const START_MAX: usize = 3 + Key::SHORT_MAX + 16;
 /// behind it, which `behind` overwrites), and what was too much is given back: one check of the buffer's capacity and no call,
 /// where an append of each piece has a check for each and a call for the key.
 #[inline]
-fn put_short(
-    buf: &mut Vec<u8>,
-    name: &[u8; 3],
-    key: &[u8; Key::SHORT_MAX],
-    len: usize,
-    behind: Piece,
-    ends: bool,
-) {
+fn put_short(buf: &mut Vec<u8>, name: &[u8; 3], key: &[u8; Key::SHORT_MAX], len: usize, behind: Piece, ends: bool) {
     let from = buf.len();
     buf.extend_from_slice(&[0; START_MAX]);
     if let Some(line) = buf.last_chunk_mut::<START_MAX>()
@@ -280,7 +273,7 @@ impl Line<'_> {
 }
 
 /// Hints for proxies, flags `P` and `L`. Rare, so they cost one word in a command that has none.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Hints(Option<alloc::boxed::Box<HintTexts>>);
 
 #[derive(Clone, Default)]
@@ -299,6 +292,10 @@ impl core::fmt::Debug for HintTexts {
 }
 
 impl Hints {
+    pub(crate) const fn none() -> Hints {
+        Hints(None)
+    }
+
     /// Longest hint in bytes. With it every line stays below the 500 bytes that memcached's own proxy reads.
     pub(crate) const LEN_MAX: usize = 32;
 

@@ -1,10 +1,10 @@
 use core::{fmt, time::Duration};
 
 /// The longest time that the server takes as seconds from now: 30 days. Any larger number is a date to it.
-const RELATIVE_MAX: u64 = 60 * 60 * 24 * 30;
+const RELATIVE_MAX: u32 = 60 * 60 * 24 * 30;
 
 /// The last date that the server can express: 2038-01-19.
-const DATE_MAX: u64 = i32::MAX as u64;
+const DATE_MAX: u32 = i32::MAX as u32;
 
 /// How long an item lives.
 ///
@@ -27,9 +27,9 @@ enum Repr {
     Never,
     Expired,
     /// Seconds from now, rounded up.
-    After(u64),
+    After(u32),
     /// Seconds since 1970.
-    At(u64),
+    At(u32),
 }
 
 impl Ttl {
@@ -42,13 +42,13 @@ impl Ttl {
     /// Whole seconds from now. Zero is an error when resolved.
     #[must_use]
     pub const fn seconds(seconds: u64) -> Ttl {
-        Ttl(Repr::After(seconds))
+        Ttl(Repr::After(at_most_u32(seconds)))
     }
 
     /// A date, in seconds since 1970, at most 2,147,483,647 (2038-01-19). A date in the past expires the item at once.
     #[must_use]
     pub const fn at(unix_seconds: u64) -> Ttl {
-        Ttl(Repr::At(unix_seconds))
+        Ttl(Repr::At(at_most_u32(unix_seconds)))
     }
 
     /// The number that goes over the wire, by a clock that says `now_unix` (seconds since 1970).
@@ -62,8 +62,8 @@ impl Ttl {
             Repr::Expired => Ok(-1),
             Repr::After(0) => Err(TtlError::Zero),
             Repr::After(seconds) if seconds <= RELATIVE_MAX => i32::try_from(seconds).map_err(|_| TtlError::TooLate),
-            Repr::After(seconds) => date(now_unix.saturating_add(seconds)),
-            Repr::At(unix_seconds) => date(unix_seconds),
+            Repr::After(seconds) => date(now_unix.saturating_add(u64::from(seconds))),
+            Repr::At(unix_seconds) => date(u64::from(unix_seconds)),
         }
     }
 
@@ -72,7 +72,7 @@ impl Ttl {
         match self.0 {
             Repr::After(seconds) if seconds > RELATIVE_MAX => {
                 let date = self.resolve(now_unix())?;
-                self.0 = Repr::At(u64::try_from(date).unwrap_or_default());
+                self.0 = Repr::At(u32::try_from(date).unwrap_or_default());
                 Ok(())
             }
             // No clock has a say in what these are.
@@ -87,14 +87,14 @@ impl Ttl {
             Repr::Never => 0,
             Repr::Expired | Repr::After(0) => -1,
             Repr::After(seconds) => i32::try_from(seconds.min(RELATIVE_MAX)).unwrap_or(-1),
-            Repr::At(unix_seconds) => date(unix_seconds.min(DATE_MAX)).unwrap_or(-1),
+            Repr::At(unix_seconds) => date(u64::from(unix_seconds.min(DATE_MAX))).unwrap_or(-1),
         }
     }
 }
 
 impl From<Duration> for Ttl {
     fn from(duration: Duration) -> Ttl {
-        Ttl(Repr::After(duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))))
+        Ttl::seconds(duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)))
     }
 }
 
@@ -135,11 +135,18 @@ impl core::error::Error for TtlError {}
 
 /// A date as the server takes it. One in January 1970 would be read as seconds from now, and means expired.
 fn date(unix_seconds: u64) -> Result<i32, TtlError> {
-    if unix_seconds <= RELATIVE_MAX {
+    if unix_seconds <= u64::from(RELATIVE_MAX) {
         return Ok(-1);
     }
     i32::try_from(unix_seconds).map_err(|_| TtlError::TooLate)
 }
+
+/// The number, or the largest of 32 bits: whatever is larger than [`DATE_MAX`] is refused alike.
+const fn at_most_u32(n: u64) -> u32 {
+    if n > u32::MAX as u64 { u32::MAX } else { n as u32 }
+}
+
+const _: () = assert!(core::mem::size_of::<Option<Ttl>>() == 8);
 
 #[cfg(test)]
 mod tests {
@@ -162,14 +169,14 @@ mod tests {
             (Ttl::from(Duration::from_secs(30 * DAY)), Ok(2_592_000)),
             (Ttl::from(Duration::from_secs(30 * DAY) + Duration::from_nanos(1)), Ok(1_802_592_001)),
             (Ttl::from(Duration::from_secs(30 * DAY + 1)), Ok(1_802_592_001)),
-            (Ttl::from(Duration::from_secs(DATE_MAX - NOW)), Ok(i32::MAX)),
-            (Ttl::from(Duration::from_secs(DATE_MAX - NOW + 1)), Err(TtlError::TooLate)),
+            (Ttl::from(Duration::from_secs(u64::from(DATE_MAX) - NOW)), Ok(i32::MAX)),
+            (Ttl::from(Duration::from_secs(u64::from(DATE_MAX) - NOW + 1)), Err(TtlError::TooLate)),
             (Ttl::from(Duration::MAX), Err(TtlError::TooLate)),
             (Ttl::at(0), Ok(-1)),
             (Ttl::at(30 * DAY), Ok(-1)),
             (Ttl::at(30 * DAY + 1), Ok(2_592_001)),
-            (Ttl::at(DATE_MAX), Ok(i32::MAX)),
-            (Ttl::at(DATE_MAX + 1), Err(TtlError::TooLate)),
+            (Ttl::at(u64::from(DATE_MAX)), Ok(i32::MAX)),
+            (Ttl::at(u64::from(DATE_MAX) + 1), Err(TtlError::TooLate)),
             (Ttl::at(u64::MAX), Err(TtlError::TooLate)),
         ];
         for (ttl, want) in cases {

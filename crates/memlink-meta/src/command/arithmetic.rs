@@ -1,10 +1,8 @@
 use memlink_core::{Command, Encoder, Malformed, Reply, Unsupported};
 
-use super::{CAS_ZERO, TtlLeft, Verb, refuse, settle, unsound_hints};
+use super::{CAS_ZERO, Operands, Rare, TtlLeft, Verb, refuse, settle, settle_rare, unsound_hints};
 use crate::{
-    Expect, Fault, Feature, Invalid, Key, Meta, Peer, Ttl, counter_value, flags,
-    flags::Hints,
-    number,
+    Expect, Fault, Feature, Invalid, Key, Meta, Peer, Ttl, counter_value, flags, number,
     opaque::Opaque,
     reply::{Answer, Status, Statuses, malformed},
 };
@@ -40,19 +38,20 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Arithmetic {
     key: Key,
+    /// `ttl` (the one of `touch`), `compare_cas`, `override_cas`, `hints`.
+    rare: Rare,
+    delta: u64,
+    initial: Option<u64>,
+    vivify: Option<Ttl>,
     down: bool,
     value: bool,
     ttl: bool,
     cas: bool,
     quiet: bool,
-    delta: u64,
-    initial: Option<u64>,
-    vivify: Option<Ttl>,
-    touch: Option<Ttl>,
-    compare_cas: Option<u64>,
-    override_cas: Option<u64>,
-    hints: Hints,
 }
+
+/// Moved from hand to hand on its way to the wire.
+const _: () = assert!(core::mem::size_of::<Arithmetic>() <= 120);
 
 impl Arithmetic {
     /// Adds 1. A number beyond 2^64 - 1 begins again at 0.
@@ -68,11 +67,13 @@ impl Arithmetic {
             delta: 1,
             initial: None,
             vivify: None,
-            touch: None,
-            compare_cas: None,
-            override_cas: None,
-            hints: Hints::default(),
+            rare: Rare::none(),
         }
+    }
+
+    fn adding(mut self, add: impl FnOnce(&mut Operands)) -> Arithmetic {
+        add(self.rare.add());
+        self
     }
 
     /// Takes 1 away. A number below 0 becomes 0.
@@ -107,20 +108,20 @@ impl Arithmetic {
     /// Sets the time to live of an item that is there. Lost when the number grows by a digit: see [`Arithmetic`].
     #[must_use]
     pub fn touch(self, ttl: impl Into<Ttl>) -> Arithmetic {
-        Arithmetic { touch: Some(ttl.into()), ..self }
+        self.adding(|rare| rare.ttl = Some(ttl.into()))
     }
 
     /// Only if the item has this CAS id.
     #[must_use]
     pub fn compare_cas(self, cas: u64) -> Arithmetic {
-        Arithmetic { compare_cas: Some(cas), ..self }
+        self.adding(|rare| rare.compare_cas = Some(cas))
     }
 
     /// The CAS id of the item afterwards. Lost when the number grows by a digit: see [`Arithmetic`]. memcached 1.6.27
     /// or newer.
     #[must_use]
     pub fn override_cas(self, cas: u64) -> Arithmetic {
-        Arithmetic { override_cas: Some(cas), ..self }
+        self.adding(|rare| rare.override_cas = Some(cas))
     }
 
     /// Asks for the number afterwards.
@@ -150,16 +151,14 @@ impl Arithmetic {
 
     /// A path for proxies (flag `P`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
-    pub fn proxy_path(mut self, text: impl AsRef<[u8]>) -> Arithmetic {
-        self.hints.set_path(text.as_ref());
-        self
+    pub fn proxy_path(self, text: impl AsRef<[u8]>) -> Arithmetic {
+        self.adding(|rare| rare.hints.set_path(text.as_ref()))
     }
 
     /// A location for proxies (flag `L`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
-    pub fn proxy_location(mut self, text: impl AsRef<[u8]>) -> Arithmetic {
-        self.hints.set_location(text.as_ref());
-        self
+    pub fn proxy_location(self, text: impl AsRef<[u8]>) -> Arithmetic {
+        self.adding(|rare| rare.hints.set_location(text.as_ref()))
     }
 
     /// Whether a success says nothing.
@@ -204,10 +203,10 @@ impl Command<Meta> for Arithmetic {
         if self.quiet {
             peer.need_opaque()?;
         }
-        if self.override_cas.is_some() {
+        if self.rare.get().override_cas.is_some() {
             peer.need(Feature::CasOverride)?;
         }
-        if !self.hints.is_empty() {
+        if !self.rare.get().hints.is_empty() {
             peer.need(Feature::ProxyHints)?;
         }
         Ok(())
@@ -223,17 +222,18 @@ impl Command<Meta> for Arithmetic {
         const NO_VALUE: Statuses = Statuses::of(&[Status::Hd, Status::Nf, Status::Ex, Status::Ns]);
         let opaque = Opaque::for_peer(peer, serial);
         let mut line = flags::begin(b"ma ", &self.key, None, opaque, out);
-        line.time(b'T', self.touch);
+        let rare = self.rare.get();
+        line.time(b'T', rare.ttl);
         line.time(b'N', self.vivify);
         if self.down {
             line.mode(b'D');
         }
         line.number(b'D', Some(self.delta).filter(|delta| *delta != 1));
         line.number(b'J', self.initial);
-        line.number(b'C', self.compare_cas);
-        line.number(b'E', self.override_cas);
+        line.number(b'C', rare.compare_cas);
+        line.number(b'E', rare.override_cas);
         line.flag(b'q', self.quiet);
-        line.hints(&self.hints);
+        line.hints(&rare.hints);
         line.flag(b'c', self.cas);
         line.flag(b'v', self.value);
         line.flag(b't', self.ttl);
@@ -278,16 +278,17 @@ impl Verb for Arithmetic {
     fn prepare(&mut self, now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
         // Whoever names a number to begin with wants it created; the server only does so if it is told for how long.
         if self.initial.is_some() && self.vivify.is_none() {
-            self.vivify = Some(self.touch.unwrap_or(Ttl::NEVER));
+            self.vivify = Some(self.rare.get().ttl.unwrap_or(Ttl::NEVER));
         }
-        settle(now_unix, [&mut self.touch, &mut self.vivify])?;
+        settle_rare(&now_unix, &mut self.rare)?;
+        settle(&now_unix, [&mut self.vivify])?;
         refuse(&[
-            (self.compare_cas == Some(0), CAS_ZERO),
+            (self.rare.get().compare_cas == Some(0), CAS_ZERO),
             (
                 self.quiet && (self.value || self.cas || self.ttl),
                 "a quiet increment or decrement says nothing when done, so nothing can be returned with it",
             ),
-            unsound_hints(&self.hints),
+            unsound_hints(&self.rare),
         ])
     }
 

@@ -1,9 +1,8 @@
 use memlink_core::{Command, Encoder, Malformed, Reply, Unsupported};
 
-use super::{CAS_ZERO, Verb, refuse, settle, unsound_hints};
+use super::{CAS_ZERO, Operands, Rare, Verb, refuse, settle_rare, unsound_hints};
 use crate::{
     Expect, Fault, Feature, Invalid, Key, Meta, Peer, Ttl, flags,
-    flags::Hints,
     opaque::Opaque,
     reply::{Answer, Status, Statuses, malformed},
 };
@@ -34,37 +33,32 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Delete {
     key: Key,
+    /// `ttl`, `client_flags`, `compare_cas`, `override_cas`, `hints`.
+    rare: Rare,
     mark_stale: bool,
     drop_value: bool,
     quiet: bool,
-    ttl: Option<Ttl>,
-    client_flags: Option<u32>,
-    compare_cas: Option<u64>,
-    override_cas: Option<u64>,
-    hints: Hints,
 }
+
+/// Moved from hand to hand on its way to the wire.
+const _: () = assert!(core::mem::size_of::<Delete>() <= 80);
 
 impl Delete {
     /// Deletes the item.
     #[must_use]
     pub fn new(key: Key) -> Delete {
-        Delete {
-            key,
-            mark_stale: false,
-            drop_value: false,
-            quiet: false,
-            ttl: None,
-            client_flags: None,
-            compare_cas: None,
-            override_cas: None,
-            hints: Hints::default(),
-        }
+        Delete { key, mark_stale: false, drop_value: false, quiet: false, rare: Rare::none() }
+    }
+
+    fn adding(mut self, add: impl FnOnce(&mut Operands)) -> Delete {
+        add(self.rare.add());
+        self
     }
 
     /// Only if the item has this CAS id.
     #[must_use]
     pub fn compare_cas(self, cas: u64) -> Delete {
-        Delete { compare_cas: Some(cas), ..self }
+        self.adding(|rare| rare.compare_cas = Some(cas))
     }
 
     /// Does not delete the item but marks it stale, and gives it a new CAS id: it is still served, and whoever fetches
@@ -84,19 +78,19 @@ impl Delete {
     /// How long what stays lives.
     #[must_use]
     pub fn ttl(self, ttl: impl Into<Ttl>) -> Delete {
-        Delete { ttl: Some(ttl.into()), ..self }
+        self.adding(|rare| rare.ttl = Some(ttl.into()))
     }
 
     /// The client flags of an item whose value is dropped.
     #[must_use]
     pub fn client_flags(self, client_flags: u32) -> Delete {
-        Delete { client_flags: Some(client_flags), ..self }
+        self.adding(|rare| rare.client_flags = Some(client_flags))
     }
 
     /// The CAS id of what stays. memcached 1.6.27 or newer.
     #[must_use]
     pub fn override_cas(self, cas: u64) -> Delete {
-        Delete { override_cas: Some(cas), ..self }
+        self.adding(|rare| rare.override_cas = Some(cas))
     }
 
     /// Says nothing when done. A missing item is reported all the same. Something that is answered must follow on the
@@ -108,16 +102,14 @@ impl Delete {
 
     /// A path for proxies (flag `P`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
-    pub fn proxy_path(mut self, text: impl AsRef<[u8]>) -> Delete {
-        self.hints.set_path(text.as_ref());
-        self
+    pub fn proxy_path(self, text: impl AsRef<[u8]>) -> Delete {
+        self.adding(|rare| rare.hints.set_path(text.as_ref()))
     }
 
     /// A location for proxies (flag `L`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
-    pub fn proxy_location(mut self, text: impl AsRef<[u8]>) -> Delete {
-        self.hints.set_location(text.as_ref());
-        self
+    pub fn proxy_location(self, text: impl AsRef<[u8]>) -> Delete {
+        self.adding(|rare| rare.hints.set_location(text.as_ref()))
     }
 
     /// Whether a success says nothing.
@@ -148,10 +140,13 @@ impl Command<Meta> for Delete {
         if self.quiet {
             peer.need_opaque()?;
         }
+        if !self.drop_value && self.rare.is_none() {
+            return Ok(());
+        }
         let needs = [
             (self.drop_value, Feature::DropValue),
-            (self.override_cas.is_some(), Feature::CasOverride),
-            (!self.hints.is_empty(), Feature::ProxyHints),
+            (self.rare.get().override_cas.is_some(), Feature::CasOverride),
+            (!self.rare.get().hints.is_empty(), Feature::ProxyHints),
         ];
         needs.into_iter().filter(|(used, _)| *used).try_for_each(|(_, feature)| peer.need(feature))
     }
@@ -165,14 +160,15 @@ impl Command<Meta> for Delete {
         const STATUSES: Statuses = Statuses::of(&[Status::Hd, Status::Nf, Status::Ex, Status::Ns]);
         let opaque = Opaque::for_peer(peer, serial);
         let mut line = flags::begin(b"md ", &self.key, None, opaque, out);
-        line.time(b'T', self.ttl);
-        line.number(b'F', self.client_flags.map(u64::from));
-        line.number(b'C', self.compare_cas);
-        line.number(b'E', self.override_cas);
+        let rare = self.rare.get();
+        line.time(b'T', rare.ttl);
+        line.number(b'F', rare.client_flags.map(u64::from));
+        line.number(b'C', rare.compare_cas);
+        line.number(b'E', rare.override_cas);
         line.flag(b'I', self.mark_stale);
         line.flag(b'x', self.drop_value);
         line.flag(b'q', self.quiet);
-        line.hints(&self.hints);
+        line.hints(&rare.hints);
         line.end();
         Expect::meta(STATUSES, self.quiet, opaque, peer)
     }
@@ -196,23 +192,27 @@ impl Command<Meta> for Delete {
 
 impl Verb for Delete {
     fn prepare(&mut self, now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
-        settle(now_unix, [&mut self.ttl])?;
+        if self.rare.is_none() {
+            return Ok(());
+        }
+        settle_rare(now_unix, &mut self.rare)?;
+        let rare = self.rare.get();
         let stays = self.mark_stale || self.drop_value;
         refuse(&[
             (
-                self.ttl.is_some() && !stays,
+                rare.ttl.is_some() && !stays,
                 "a plain delete leaves nothing that could have a time to live: add mark_stale or drop_value",
             ),
             (
-                self.override_cas.is_some() && !stays,
+                rare.override_cas.is_some() && !stays,
                 "a plain delete leaves nothing that could have a CAS id: add mark_stale or drop_value",
             ),
             (
-                self.client_flags.is_some() && !self.drop_value,
+                rare.client_flags.is_some() && !self.drop_value,
                 "a delete sets client flags only when it empties the item: add drop_value",
             ),
-            (self.compare_cas == Some(0), CAS_ZERO),
-            unsound_hints(&self.hints),
+            (rare.compare_cas == Some(0), CAS_ZERO),
+            unsound_hints(&self.rare),
         ])
     }
 

@@ -1,11 +1,9 @@
 use bytes::Bytes;
 use memlink_core::{Command, Encoder, Malformed, Reply, Unsupported};
 
-use super::{CAS_ZERO, Verb, refuse, settle, unsound_hints};
+use super::{CAS_ZERO, Operands, Rare, Verb, refuse, settle, settle_rare, unsound_hints};
 use crate::{
-    Expect, Fault, FaultKind, Feature, Invalid, Key, Meta, Peer, Ttl, flags,
-    flags::Hints,
-    number,
+    Expect, Fault, FaultKind, Feature, Invalid, Key, Meta, Peer, Ttl, flags, number,
     opaque::Opaque,
     reply::{Answer, Line, Status, Statuses, malformed},
 };
@@ -41,14 +39,14 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Get {
     key: Key,
-    asked: Asked,
+    /// `vivify`, `recache`, `override_cas`, `compare_cas` (the one of `unless_cas`), `hints`.
+    rare: Rare,
     touch: Option<Ttl>,
-    vivify: Option<Ttl>,
-    recache: Option<Ttl>,
-    override_cas: Option<u64>,
-    unless_cas: Option<u64>,
-    hints: Hints,
+    asked: Asked,
 }
+
+/// Moved from hand to hand on its way to the wire.
+const _: () = assert!(core::mem::size_of::<Get>() <= 88);
 
 const VALUE: Statuses = Statuses::of(&[Status::Va, Status::En]);
 
@@ -91,16 +89,12 @@ impl Get {
     /// it counts as an access, unless [`no_bump`](Get::no_bump) is set.
     #[must_use]
     pub fn without_value(key: Key) -> Get {
-        Get {
-            key,
-            asked: Asked::NOTHING,
-            touch: None,
-            vivify: None,
-            recache: None,
-            override_cas: None,
-            unless_cas: None,
-            hints: Hints::default(),
-        }
+        Get { key, rare: Rare::none(), touch: None, asked: Asked::NOTHING }
+    }
+
+    fn adding(mut self, add: impl FnOnce(&mut Operands)) -> Get {
+        add(self.rare.add());
+        self.asking(Asked::TOKEN)
     }
 
     fn asking(self, more: Asked) -> Get {
@@ -160,19 +154,19 @@ impl Get {
     /// it is stored sees that someone has won. Nothing happens on a hit.
     #[must_use]
     pub fn vivify(self, ttl: impl Into<Ttl>) -> Get {
-        Get { vivify: Some(ttl.into()), ..self.asking(Asked::TOKEN) }
+        self.adding(|rare| rare.vivify = Some(ttl.into()))
     }
 
     /// Wins once when less than `ttl` is left to live. Items that never expire are never won this way.
     #[must_use]
     pub fn recache(self, ttl: impl Into<Ttl>) -> Get {
-        Get { recache: Some(ttl.into()), ..self.asking(Asked::TOKEN) }
+        self.adding(|rare| rare.recache = Some(ttl.into()))
     }
 
     /// The CAS id of an item that [`vivify`](Get::vivify) creates. memcached 1.6.27 or newer.
     #[must_use]
     pub fn override_cas(self, cas: u64) -> Get {
-        Get { override_cas: Some(cas), ..self.asking(Asked::TOKEN) }
+        self.adding(|rare| rare.override_cas = Some(cas))
     }
 
     /// Leaves out the value when the item still has this CAS id: [`Got::unchanged`]. Everything else happens as ever.
@@ -181,7 +175,7 @@ impl Get {
     /// over the wire, is dropped here. The result is the same.
     #[must_use]
     pub fn unless_cas(self, cas: u64) -> Get {
-        Get { unless_cas: Some(cas), ..self.asking(Asked::TOKEN) }
+        self.adding(|rare| rare.compare_cas = Some(cas))
     }
 
     /// Says nothing on a miss. Something that is answered must follow on the same connection, or the miss is never
@@ -193,16 +187,14 @@ impl Get {
 
     /// A path for proxies (flag `P`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
-    pub fn proxy_path(mut self, text: impl AsRef<[u8]>) -> Get {
-        self.hints.set_path(text.as_ref());
-        self.asking(Asked::TOKEN)
+    pub fn proxy_path(self, text: impl AsRef<[u8]>) -> Get {
+        self.adding(|rare| rare.hints.set_path(text.as_ref()))
     }
 
     /// A location for proxies (flag `L`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
-    pub fn proxy_location(mut self, text: impl AsRef<[u8]>) -> Get {
-        self.hints.set_location(text.as_ref());
-        self.asking(Asked::TOKEN)
+    pub fn proxy_location(self, text: impl AsRef<[u8]>) -> Get {
+        self.adding(|rare| rare.hints.set_location(text.as_ref()))
     }
 
     /// Whether a miss says nothing.
@@ -213,7 +205,7 @@ impl Get {
 
     /// Whether the server itself is asked to compare; otherwise the CAS id is asked for and compared here.
     fn compares_there(&self, peer: &Peer) -> bool {
-        self.unless_cas.is_some() && peer.has(Feature::ConditionalGet)
+        self.rare.get().compare_cas.is_some() && peer.has(Feature::ConditionalGet)
     }
 
     fn statuses(&self, peer: &Peer) -> Statuses {
@@ -234,10 +226,10 @@ impl Command<Meta> for Get {
         if self.asked.has(Asked::QUIET) {
             peer.need_opaque()?;
         }
-        if self.override_cas.is_some() {
+        if self.rare.get().override_cas.is_some() {
             peer.need(Feature::CasOverride)?;
         }
-        if !self.hints.is_empty() {
+        if !self.rare.get().hints.is_empty() {
             peer.need(Feature::ProxyHints)?;
         }
         Ok(())
@@ -295,17 +287,18 @@ impl Get {
         let start = out.buffer().len();
         let opaque = Opaque::for_peer(peer, serial);
         let mut line = flags::begin(b"mg ", &self.key, None, opaque, out);
-        line.time(b'R', self.recache);
+        let rare = self.rare.get();
+        line.time(b'R', rare.recache);
         line.time(b'T', self.touch);
-        line.time(b'N', self.vivify);
-        line.number(b'C', self.unless_cas.filter(|_| compares_there));
-        line.number(b'E', self.override_cas);
+        line.time(b'N', rare.vivify);
+        line.number(b'C', rare.compare_cas.filter(|_| compares_there));
+        line.number(b'E', rare.override_cas);
         line.flag(b'q', self.asked.has(Asked::QUIET));
         line.flag(b'u', self.asked.has(Asked::NO_BUMP));
-        line.hints(&self.hints);
+        line.hints(&rare.hints);
         line.flag(b's', self.asked.has(Asked::SIZE));
         line.flag(b'f', self.asked.has(Asked::CLIENT_FLAGS));
-        line.flag(b'c', self.asked.has(Asked::CAS) || (self.unless_cas.is_some() && !compares_there));
+        line.flag(b'c', self.asked.has(Asked::CAS) || (rare.compare_cas.is_some() && !compares_there));
         line.flag(b'h', self.asked.has(Asked::HIT_BEFORE));
         line.flag(b'l', self.asked.has(Asked::LAST_ACCESS));
         line.flag(b'v', self.asked.has(Asked::VALUE));
@@ -342,7 +335,8 @@ impl Get {
                 _ => {}
             }
         }
-        got.unchanged = self.unless_cas.is_some_and(|cas| line.status == Status::Hd || got.cas == Some(cas));
+        got.unchanged =
+            self.rare.get().compare_cas.is_some_and(|cas| line.status == Status::Hd || got.cas == Some(cas));
         if !self.asked.has(Asked::CAS) {
             got.cas = None;
         }
@@ -362,22 +356,24 @@ impl Verb for Get {
         if !self.asked.has(Asked::TOKEN) {
             return Ok(());
         }
-        settle(now_unix, [&mut self.touch, &mut self.vivify, &mut self.recache])?;
+        settle(&now_unix, [&mut self.touch])?;
+        settle_rare(&now_unix, &mut self.rare)?;
+        let rare = self.rare.get();
         refuse(&[
             (
-                self.recache.is_some_and(|ttl| ttl.wire() <= 0),
+                rare.recache.is_some_and(|ttl| ttl.wire() <= 0),
                 "a recache time of never or expired elects nobody: give a duration",
             ),
             (
-                self.override_cas.is_some() && self.vivify.is_none(),
+                rare.override_cas.is_some() && rare.vivify.is_none(),
                 "a get sets a CAS id only on an item that it creates: add vivify",
             ),
             (
-                self.unless_cas.is_some() && !self.asked.has(Asked::VALUE),
+                rare.compare_cas.is_some() && !self.asked.has(Asked::VALUE),
                 "a get that is conditional on a CAS id leaves out the value, and this one does not ask for it",
             ),
-            (self.unless_cas == Some(0), CAS_ZERO),
-            unsound_hints(&self.hints),
+            (rare.compare_cas == Some(0), CAS_ZERO),
+            unsound_hints(&self.rare),
         ])
     }
 

@@ -7,6 +7,7 @@ mod flush_all;
 mod get;
 mod multi_get;
 mod noop;
+mod operands;
 mod set;
 mod stats;
 mod verbosity;
@@ -25,8 +26,9 @@ pub use verbosity::Verbosity;
 pub use version::AskVersion;
 
 use memlink_core::Command;
+use operands::{Operands, Rare};
 
-use crate::{Invalid, Key, Meta, Ttl, flags::Hints};
+use crate::{Invalid, Key, Meta, Ttl};
 
 /// What all commands of this crate have in common, for whoever sends them.
 ///
@@ -55,6 +57,14 @@ fn settle<'a>(now_unix: impl Fn() -> u64, ttls: impl IntoIterator<Item = &'a mut
     ttls.into_iter().flatten().try_for_each(|ttl| ttl.settle(&now_unix)).map_err(Invalid::Ttl)
 }
 
+/// Settles the times that a command rarely has.
+fn settle_rare(now_unix: impl Fn() -> u64, rare: &mut Rare) -> Result<(), Invalid> {
+    match rare.get_mut() {
+        Some(Operands { ttl, vivify, recache, .. }) => settle(now_unix, [ttl, vivify, recache]),
+        None => Ok(()),
+    }
+}
+
 /// Refuses combinations: the first whose condition holds, with its reason.
 fn refuse(cases: &[(bool, &'static str)]) -> Result<(), Invalid> {
     match cases.iter().find(|(wrong, _)| *wrong) {
@@ -64,8 +74,11 @@ fn refuse(cases: &[(bool, &'static str)]) -> Result<(), Invalid> {
 }
 
 /// What every command says of its hints.
-fn unsound_hints(hints: &Hints) -> (bool, &'static str) {
-    (!hints.are_sound(), "a hint for proxies is at most 32 bytes long and holds no spaces or control characters")
+fn unsound_hints(rare: &Rare) -> (bool, &'static str) {
+    (
+        !rare.get().hints.are_sound(),
+        "a hint for proxies is at most 32 bytes long and holds no spaces or control characters",
+    )
 }
 
 const CAS_ZERO: &str =

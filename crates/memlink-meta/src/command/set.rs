@@ -1,11 +1,9 @@
 use bytes::Bytes;
 use memlink_core::{Command, Encoder, Malformed, Reply, Unsupported};
 
-use super::{CAS_ZERO, Verb, refuse, settle, unsound_hints};
+use super::{CAS_ZERO, Operands, Rare, Verb, refuse, settle, settle_rare, unsound_hints};
 use crate::{
-    Expect, Fault, Feature, Invalid, Key, Meta, Peer, Ttl, flags,
-    flags::Hints,
-    number,
+    Expect, Fault, Feature, Invalid, Key, Meta, Peer, Ttl, flags, number,
     opaque::Opaque,
     reply::{Answer, Status, Statuses, malformed},
 };
@@ -38,18 +36,19 @@ use crate::{
 pub struct Set {
     key: Key,
     value: Value,
+    /// `vivify`, `compare_cas`, `override_cas`, `hints`.
+    rare: Rare,
+    client_flags: Option<u32>,
+    ttl: Option<Ttl>,
     mode: SetMode,
     invalidate: bool,
     quiet: bool,
     cas: bool,
     size: bool,
-    client_flags: Option<u32>,
-    ttl: Option<Ttl>,
-    vivify: Option<Ttl>,
-    compare_cas: Option<u64>,
-    override_cas: Option<u64>,
-    hints: Hints,
 }
+
+/// Moved from hand to hand on its way to the wire.
+const _: () = assert!(core::mem::size_of::<Set>() <= 128);
 
 impl Set {
     /// Longest value that the protocol can announce. A server's own limit (`-I`, by default 1 MiB for the whole item)
@@ -75,11 +74,13 @@ impl Set {
             size: false,
             client_flags: None,
             ttl: None,
-            vivify: None,
-            compare_cas: None,
-            override_cas: None,
-            hints: Hints::default(),
+            rare: Rare::none(),
         }
+    }
+
+    fn adding(mut self, add: impl FnOnce(&mut Operands)) -> Set {
+        add(self.rare.add());
+        self
     }
 
     /// How it is stored.
@@ -105,14 +106,14 @@ impl Set {
     /// and prepend [`SetOutcome::NotStored`] (and create it all the same when [`vivify`](Set::vivify) is asked for).
     #[must_use]
     pub fn compare_cas(self, cas: u64) -> Set {
-        Set { compare_cas: Some(cas), ..self }
+        self.adding(|rare| rare.compare_cas = Some(cas))
     }
 
     /// The CAS id of what is stored. It does not move the server's own counter, so the next store without it may get a
     /// smaller id. memcached 1.6.27 or newer.
     #[must_use]
     pub fn override_cas(self, cas: u64) -> Set {
-        Set { override_cas: Some(cas), ..self }
+        self.adding(|rare| rare.override_cas = Some(cas))
     }
 
     /// With [`compare_cas`](Set::compare_cas): when the item has a newer id than that, stores all the same and marks
@@ -126,7 +127,7 @@ impl Set {
     /// Append and prepend create a missing item, which lives for `ttl`. memcached 1.6.20 or newer.
     #[must_use]
     pub fn vivify(self, ttl: impl Into<Ttl>) -> Set {
-        Set { vivify: Some(ttl.into()), ..self }
+        self.adding(|rare| rare.vivify = Some(ttl.into()))
     }
 
     /// Asks for the CAS id of what was stored. memcached 1.6.13 or newer.
@@ -150,16 +151,14 @@ impl Set {
 
     /// A path for proxies (flag `P`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
-    pub fn proxy_path(mut self, text: impl AsRef<[u8]>) -> Set {
-        self.hints.set_path(text.as_ref());
-        self
+    pub fn proxy_path(self, text: impl AsRef<[u8]>) -> Set {
+        self.adding(|rare| rare.hints.set_path(text.as_ref()))
     }
 
     /// A location for proxies (flag `L`), at most 32 bytes. memcached 1.6.14 or newer; it ignores it.
     #[must_use]
-    pub fn proxy_location(mut self, text: impl AsRef<[u8]>) -> Set {
-        self.hints.set_location(text.as_ref());
-        self
+    pub fn proxy_location(self, text: impl AsRef<[u8]>) -> Set {
+        self.adding(|rare| rare.hints.set_location(text.as_ref()))
     }
 
     /// Whether a success says nothing.
@@ -234,12 +233,16 @@ impl Command<Meta> for Set {
         if self.quiet {
             peer.need_opaque()?;
         }
+        if !self.cas && !self.size && self.rare.is_none() {
+            return Ok(());
+        }
+        let rare = self.rare.get();
         let needs = [
             (self.cas, Feature::SetReturnsCas),
             (self.size, Feature::SetReturnsSize),
-            (self.vivify.is_some(), Feature::VivifyOnAppend),
-            (self.override_cas.is_some(), Feature::CasOverride),
-            (!self.hints.is_empty(), Feature::ProxyHints),
+            (rare.vivify.is_some(), Feature::VivifyOnAppend),
+            (rare.override_cas.is_some(), Feature::CasOverride),
+            (!rare.hints.is_empty(), Feature::ProxyHints),
         ];
         needs.into_iter().filter(|(used, _)| *used).try_for_each(|(_, feature)| peer.need(feature))
     }
@@ -253,8 +256,9 @@ impl Command<Meta> for Set {
         const STATUSES: Statuses = Statuses::of(&[Status::Hd, Status::Ns, Status::Ex, Status::Nf]);
         let opaque = Opaque::for_peer(peer, serial);
         let mut line = flags::begin(b"ms ", &self.key, Some(self.value.0.len()), opaque, out);
+        let rare = self.rare.get();
         line.time(b'T', self.ttl);
-        line.time(b'N', self.vivify);
+        line.time(b'N', rare.vivify);
         match self.mode {
             SetMode::Set => {}
             SetMode::Add => line.mode(b'E'),
@@ -263,11 +267,11 @@ impl Command<Meta> for Set {
             SetMode::Prepend => line.mode(b'P'),
         }
         line.number(b'F', self.client_flags.map(u64::from));
-        line.number(b'C', self.compare_cas);
-        line.number(b'E', self.override_cas);
+        line.number(b'C', rare.compare_cas);
+        line.number(b'E', rare.override_cas);
         line.flag(b'I', self.invalidate);
         line.flag(b'q', self.quiet);
-        line.hints(&self.hints);
+        line.hints(&rare.hints);
         line.flag(b's', self.size);
         line.flag(b'c', self.cas);
         line.end();
@@ -318,10 +322,12 @@ impl Verb for Set {
         if len > len_max {
             return Err(Invalid::TooLong { what: "a value", len, len_max });
         }
-        settle(now_unix, [&mut self.ttl, &mut self.vivify])?;
+        settle(&now_unix, [&mut self.ttl])?;
+        settle_rare(&now_unix, &mut self.rare)?;
+        let rare = self.rare.get();
         refuse(&[
             (
-                self.invalidate && self.compare_cas.is_none(),
+                self.invalidate && rare.compare_cas.is_none(),
                 "invalidate stores over an item with a newer CAS id, and none is given to compare with: add compare_cas",
             ),
             (
@@ -329,11 +335,11 @@ impl Verb for Set {
                 "invalidate has an effect on set and replace only",
             ),
             (
-                self.mode == SetMode::Add && self.compare_cas.is_some(),
+                self.mode == SetMode::Add && rare.compare_cas.is_some(),
                 "add stores only where there is no item, so there is no CAS id to compare with",
             ),
             (
-                self.vivify.is_some() && !self.mode.extends(),
+                rare.vivify.is_some() && !self.mode.extends(),
                 "vivify is for append and prepend: set and add create the item anyway, replace never does",
             ),
             (
@@ -341,16 +347,16 @@ impl Verb for Set {
                 "append and prepend keep the time to live of the item; an item that they create takes that of vivify",
             ),
             (
-                self.client_flags.is_some() && self.mode.extends() && self.vivify.is_none(),
+                self.client_flags.is_some() && self.mode.extends() && rare.vivify.is_none(),
                 "append and prepend keep the client flags of the item",
             ),
-            (self.compare_cas == Some(0), CAS_ZERO),
-            (self.override_cas == Some(0), "a set takes a CAS id of 0 for none given"),
+            (rare.compare_cas == Some(0), CAS_ZERO),
+            (rare.override_cas == Some(0), "a set takes a CAS id of 0 for none given"),
             (
                 self.quiet && (self.cas || self.size),
                 "a quiet set says nothing when stored, so nothing can be returned with it",
             ),
-            unsound_hints(&self.hints),
+            unsound_hints(&self.rare),
         ])
     }
 
