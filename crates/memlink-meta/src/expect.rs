@@ -87,14 +87,14 @@ impl Expect {
     /// The reply to a meta command, confirmed by its opaque where one is sent.
     #[inline]
     pub(crate) fn meta(statuses: Statuses, quiet: bool, opaque: Option<Opaque>, peer: &Peer) -> Expect {
-        let traits = u8::from(quiet) * QUIET | u8::from(peer.bare_miss()) * BARE_MISS;
+        let traits = (u8::from(quiet) * QUIET) | (u8::from(peer.bare_miss()) * BARE_MISS);
         Expect(Shape::Line(LineShape::new(statuses, opaque, traits)))
     }
 
     /// As [`Expect::meta`], for a command that carries a value.
     #[inline]
     pub(crate) fn meta_with_payload(statuses: Statuses, quiet: bool, opaque: Option<Opaque>) -> Expect {
-        Expect(Shape::Line(LineShape::new(statuses, opaque, u8::from(quiet) * QUIET | PAYLOAD)))
+        Expect(Shape::Line(LineShape::new(statuses, opaque, (u8::from(quiet) * QUIET) | PAYLOAD)))
     }
 
     /// The reply to a command that knows no opaque.

@@ -89,12 +89,26 @@ impl Key {
     }
 
     /// Appends the key as it goes over the wire.
+    ///
+    /// A short one is appended with the zeros behind it, which are then cut off: a copy of constant length is four moves, one of
+    /// any length a call.
+    #[inline]
     pub(crate) fn put(&self, buf: &mut Vec<u8>) {
-        if self.is_binary() {
+        if let Some((bytes, len)) = self.as_short() {
+            let end = buf.len() + len;
+            buf.extend_from_slice(bytes);
+            buf.truncate(end);
+        } else if self.is_binary() {
             base64::put(buf, self.as_bytes());
         } else {
             buf.extend_from_slice(self.as_bytes());
         }
+    }
+
+    /// At least as many bytes as [`put`](Key::put) needs in a buffer that is not to grow.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        if self.as_short().is_some() { Key::SHORT_MAX } else { Key::LEN_MAX }
     }
 
     /// A short key that goes as it is, and how many of these bytes it has. Most keys are such.

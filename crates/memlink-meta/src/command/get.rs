@@ -252,14 +252,19 @@ impl Command<Meta> for Get {
 
     #[inline]
     fn decode(&self, reply: Reply) -> Result<Self::Output, Malformed> {
-        match reply {
-            Reply::One(frame) if self.asked == Asked::VALUE => match usual_value(frame.as_slice()) {
-                Some(start) => Ok(Ok(Some(Got { value: Some(frame.into_bytes_from(start)), ..Got::default() }))),
-                None if matches!(frame.as_slice(), [b'E', b'N'] | [b'E', b'N', b' ', ..]) => Ok(Ok(None)),
-                None => self.decode_any(Reply::One(frame)),
-            },
-            reply => self.decode_any(reply),
+        if let Reply::One(frame) = &reply {
+            if self.asked == Asked::VALUE
+                && let Some(start) = usual_value(frame.as_slice())
+            {
+                // Taken apart only here: the reply is not moved before it is known what it is.
+                let Reply::One(frame) = reply else { return self.decode_any(reply) };
+                return Ok(Ok(Some(Got { value: Some(frame.into_bytes_from(start)), ..Got::default() })));
+            }
+            if matches!(frame.as_slice(), [b'E', b'N'] | [b'E', b'N', b' ', ..]) {
+                return Ok(Ok(None));
+            }
         }
+        self.decode_any(reply)
     }
 }
 

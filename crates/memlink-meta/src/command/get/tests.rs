@@ -105,6 +105,38 @@ proptest! {
 }
 
 #[test]
+fn the_short_way_of_writing_writes_what_the_long_way_writes() {
+    let written = |room: usize, write: &dyn Fn(&mut Encoder<'_>)| {
+        memlink_core::encode_to_vec(|out| {
+            // Room is given exactly: what other commands have left of it varies.
+            out.buffer().reserve_exact(room);
+            out.put(b"before ");
+            write(out);
+            out.put(b" behind");
+        })
+    };
+    for len in [1, 7, 8, 14, 60, 61, 62, 250] {
+        for get in [Get::new(key(&"k".repeat(len))), Get::new(key(&" ".repeat(len.min(186))))] {
+            for peer in [peer(45), peer(17), peer(45).without_opaque()] {
+                let serial = 0x12_3456;
+                let long = written(0, &|out| drop(get.encode_all(&peer, serial, out)));
+                for room in [0, 86, 87, 88, 1024] {
+                    let short = written(room, &|out| drop(get.encode(&peer, serial, out)));
+                    assert_eq!(short, long, "{get:?} in {room} bytes");
+                }
+                let (mut short, mut long) = (None, None);
+                memlink_core::encode_to_vec(|out| {
+                    out.reserve(1024);
+                    short = Some(get.encode(&peer, serial, out));
+                    long = Some(get.encode_all(&peer, serial, out));
+                });
+                assert_eq!(format!("{short:?}"), format!("{long:?}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn all_flags_stand_in_the_order_of_the_table() {
     let letters: Vec<char> = ALL.split_ascii_whitespace().skip(2).map(|word| word.chars().next().unwrap()).collect();
     let table: Vec<char> = flags::FLAGS.iter().filter(|f| f.commands.contains('g')).map(|f| f.letter).collect();
