@@ -1,8 +1,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::BufMut;
 
+use crate::input::Input;
 use crate::outgoing::Transmit;
 use crate::pending::{Entry, Pending};
 use crate::protocol::{Ask, Verdict};
@@ -29,18 +30,10 @@ pub struct Incoming<P: Protocol> {
     pub(crate) life: Option<u32>,
     /// The opening exchange runs: little may come.
     pub(crate) is_opening: bool,
-    buffer: BytesMut,
-    /// The reply that is too large for the buffer, and its whole length. What comes behind it goes to the buffer.
-    large: Option<(Vec<u8>, usize)>,
+    input: Input,
     /// With fewer bytes than this there is no point in framing.
     want: usize,
-    read_len: usize,
     pending: Pending<P::Expect>,
-    parts: Vec<Frame>,
-    /// Memory that the parts hold.
-    parts_len: usize,
-    /// The parts of the reply at hand are too many to be held; they are counted as they come and thrown away.
-    parts_dropped: bool,
     ready: Vec<(Token, Option<Reply>)>,
     unasked: Unasked,
     /// What lies at the start of the input began to arrive while nothing was owed: it can be no reply.
@@ -49,7 +42,6 @@ pub struct Incoming<P: Protocol> {
     last: Option<Broken>,
     received_at: Tick,
     owed_since: Tick,
-    received: u64,
     /// Offset in the stream up to which bytes were written, as far as is known here.
     pub(crate) written: u64,
     /// Where the youngest command ends in the transmit that it came from, and whether all of it was written.
@@ -81,19 +73,6 @@ struct Unasked {
     dropped: u64,
 }
 
-/// Replies from this length on are read into a buffer of their own.
-const LARGE_MIN: usize = 16 * 1024;
-
-/// A buffer of its own is allocated whole up to this length; beyond it grows with what was really received. With the buffer
-/// of the first read it makes 64 KiB: no announcement buys more memory than that.
-const LARGE_TRUSTED: usize = 64 * 1024 - READ_LEN_MIN;
-
-/// Size of the first read of a connection, and of every read after it was idle.
-const READ_LEN_MIN: usize = 4 * 1024;
-
-/// Largest single read: more gains nothing, a socket rarely holds more and the callers should run in between.
-const READ_LEN_MAX: usize = 64 * 1024;
-
 /// With so many commands owed a turn ends when half of them are answered. A server that answers all at once has nothing to do by
 /// then: what the callers of the first half ask next keeps it busy while those of the second half are served.
 const BURST_MIN: usize = 48;
@@ -108,21 +87,15 @@ impl<P: Protocol> Incoming<P> {
             state: P::State::default(),
             life: None,
             is_opening: true,
-            buffer: BytesMut::new(),
-            large: None,
+            input: Input::new(),
             want: 1,
-            read_len: READ_LEN_MIN,
             pending: Pending::new(),
-            parts: Vec::new(),
-            parts_len: 0,
-            parts_dropped: false,
             ready: Vec::new(),
             unasked: Unasked::default(),
             began_unasked: false,
             last: None,
             received_at: now,
             owed_since: now,
-            received: 0,
             written: 0,
             tail_end: 0,
             is_tail_whole: true,
@@ -131,21 +104,7 @@ impl<P: Protocol> Incoming<P> {
 
     /// Lends the room for the next read, which is never empty, to whoever reads.
     pub fn read_with<R>(&mut self, read: impl FnOnce(&mut dyn BufMut) -> R) -> R {
-        // A large reply that is whole and not framed yet takes no more; what follows it goes to the buffer, which is empty.
-        if let Some((bytes, whole)) = &mut self.large
-            && bytes.len() < *whole
-        {
-            if bytes.len() == bytes.capacity() {
-                let more = bytes.len().max(LARGE_TRUSTED).min(*whole - bytes.len());
-                bytes.reserve_exact(more);
-            }
-            let room = (*whole).min(bytes.capacity()) - bytes.len();
-            return read(&mut bytes.limit(room));
-        }
-        if self.buffer.capacity() - self.buffer.len() < self.read_len / 2 {
-            self.buffer.reserve(self.read_len);
-        }
-        read(&mut (&mut self.buffer).limit(READ_LEN_MAX))
+        self.input.read_with(read)
     }
 
     /// Says that `n` bytes were read ([`read_with`](Incoming::read_with)).
@@ -154,10 +113,7 @@ impl<P: Protocol> Incoming<P> {
             return;
         }
         self.received_at = now;
-        self.received += n as u64;
-        if n >= self.read_len && self.read_len < READ_LEN_MAX {
-            self.read_len *= 2;
-        }
+        self.input.note_read(n);
     }
 
     /// Copies `bytes` in as if they had been read: for those who have no socket.
@@ -245,16 +201,13 @@ impl<P: Protocol> Incoming<P> {
 
     /// Asks the protocol once and acts on its verdict; `false` when more bytes are needed.
     fn frame_one(&mut self) -> Result<bool, Broken> {
-        if self.is_opening && self.received > self.limits.opening_bytes_max as u64 {
-            return Err(Broken::ReplyTooLarge { len: self.received });
+        if self.is_opening && self.input.received() > self.limits.opening_bytes_max as u64 {
+            return Err(Broken::ReplyTooLarge { len: self.input.received() });
         }
         let ask = self.pending.front().map(|entry| Ask { expect: &entry.expect, serial: entry.serial });
         let asked = ask.is_some() && !self.began_unasked;
         let is_owed = ask.is_some();
-        let input = match &self.large {
-            Some((bytes, _)) => &bytes[..],
-            None => &self.buffer[..],
-        };
+        let input = self.input.unframed();
         let available = input.len();
         match self.protocol.frame(&mut self.state, ask, input, &self.limits) {
             Verdict::More { total } => {
@@ -263,29 +216,28 @@ impl<P: Protocol> Incoming<P> {
                 Ok(false)
             }
             Verdict::Reply { len, tail } if asked && fits(len, tail, available) => {
-                let frame = self.take_frame(len, tail);
-                self.complete(frame);
+                self.complete(len, tail);
                 Ok(true)
             }
             Verdict::Part { len, tail } if asked && fits(len, tail, available) => {
-                let frame = self.take_frame(len, tail);
-                self.push_part(frame);
+                self.begin_next();
+                self.input.take_part(len, tail, self.limits.unclaimed_bytes_max);
                 Ok(true)
             }
             Verdict::Last { len, tail, why } if asked && fits(len, tail, available) => {
-                let frame = self.take_frame(len, tail);
-                self.complete(frame);
+                self.complete(len, tail);
                 self.last = Some(why);
                 Ok(true)
             }
-            Verdict::Silence if asked && !self.has_parts() => {
+            Verdict::Silence if asked && !self.input.has_parts() => {
                 if let Some(entry) = self.pending.pop_front() {
                     self.ready.push((entry.token, Some(Reply::Silence)));
                 }
                 Ok(true)
             }
             Verdict::Unasked { len } if fits(len, 0, available) => {
-                let frame = self.take_frame(len, 0);
+                self.begin_next();
+                let frame = self.input.take(len, 0);
                 self.push_unasked(frame);
                 Ok(true)
             }
@@ -307,74 +259,14 @@ impl<P: Protocol> Incoming<P> {
             return Err(Broken::ReplyTooLarge { len: total as u64 });
         }
         self.want = total;
-        let is_much = total.saturating_sub(self.available()) >= READ_LEN_MIN;
-        match &mut self.large {
-            Some((_, whole)) if total <= *whole => {}
-            Some((bytes, whole)) if is_much => {
-                // Longer than it was announced: what was read behind it belongs to it.
-                let n = self.buffer.len().min(total - bytes.len());
-                bytes.extend_from_slice(&self.buffer[..n]);
-                self.buffer.advance(n);
-                *whole = total;
-            }
-            Some((bytes, _)) => {
-                // Longer by nobody knows how much: it goes on as a small one, or it would be read in tiny pieces.
-                let bytes = core::mem::take(bytes);
-                self.large = None;
-                self.unread(&bytes);
-            }
-            None if total >= LARGE_MIN && is_much => {
-                let mut bytes = Vec::with_capacity(total.min(LARGE_TRUSTED).max(self.buffer.len()));
-                bytes.extend_from_slice(&self.buffer);
-                self.buffer.clear();
-                self.large = Some((bytes, total));
-            }
-            None => {}
-        }
+        self.input.expect(total);
         Ok(())
     }
 
-    /// Puts bytes back in front of those in the buffer.
-    fn unread(&mut self, bytes: &[u8]) {
-        let behind = core::mem::replace(&mut self.buffer, BytesMut::from(bytes));
-        self.buffer.extend_from_slice(&behind);
-    }
-
-    /// Takes the first `len` bytes out of the input; the frame is all of them but the last `tail`.
-    fn take_frame(&mut self, len: usize, tail: usize) -> Frame {
+    /// What is at the start of the input has been framed.
+    fn begin_next(&mut self) {
         self.want = 1;
         self.began_unasked = false;
-        let Some((mut bytes, _)) = self.large.take() else {
-            let frame = Frame::copy_from(&self.buffer[..len - tail]);
-            self.buffer.advance(len);
-            return frame;
-        };
-        // What lies behind the reply, if the protocol asked for too much, goes back where it is framed next.
-        if let Some(behind) = bytes.get(len..).filter(|behind| !behind.is_empty()) {
-            self.unread(behind);
-        }
-        bytes.truncate(len - tail);
-        // A value that is kept must not keep much more memory than it has bytes.
-        if bytes.len() <= bytes.capacity() / 2 { Frame::copy_from(&bytes) } else { Frame::from(Bytes::from(bytes)) }
-    }
-
-    /// Keeps a part, unless all of them together are more than may be held for all callers: such a reply could not be handed over
-    /// when it is whole. Its caller is told so then; the connection and everybody else on it go on.
-    fn push_part(&mut self, frame: Frame) {
-        self.parts_len += frame.memory_len();
-        if self.parts_len > self.limits.unclaimed_bytes_max {
-            self.parts_dropped = true;
-            self.parts = Vec::new();
-            self.parts_len = 0;
-        }
-        if !self.parts_dropped {
-            self.parts.push(frame);
-        }
-    }
-
-    /// Whether the reply at hand has begun with a part.
-    fn has_parts(&self) -> bool {
-        self.parts_dropped || !self.parts.is_empty()
     }
 
     fn push_unasked(&mut self, frame: Frame) {
@@ -389,23 +281,16 @@ impl<P: Protocol> Incoming<P> {
     }
 
     /// The head of the queue has its reply.
-    fn complete(&mut self, frame: Frame) {
-        let Some(entry) = self.pending.pop_front() else { return };
-        let reply = if core::mem::take(&mut self.parts_dropped) {
-            None
-        } else if self.parts.is_empty() {
-            Some(Reply::One(frame))
-        } else {
-            let mut parts = core::mem::take(&mut self.parts);
-            parts.push(frame);
-            Some(Reply::Many(parts))
-        };
-        self.parts_len = 0;
-        self.ready.push((entry.token, reply));
+    fn complete(&mut self, len: usize, tail: usize) {
+        self.begin_next();
+        let reply = self.input.take_reply(len, tail);
+        if let Some(entry) = self.pending.pop_front() {
+            self.ready.push((entry.token, reply));
+        }
     }
 
     fn available(&self) -> usize {
-        self.large.as_ref().map_or(self.buffer.len(), |(bytes, _)| bytes.len())
+        self.input.available()
     }
 
     /// Whether replies wait to be handed over.
@@ -439,13 +324,13 @@ impl<P: Protocol> Incoming<P> {
     /// Whether everything that came was framed and handed over.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.available() == 0 && self.ready.is_empty() && !self.has_parts()
+        self.input.is_empty() && self.ready.is_empty()
     }
 
     /// Bytes received on this connection.
     #[must_use]
     pub fn received(&self) -> u64 {
-        self.received
+        self.input.received()
     }
 
     /// When silence ends the connection: a reply is owed and this much time has passed since the later of the last byte and
@@ -471,8 +356,7 @@ impl<P: Protocol> Incoming<P> {
     /// Lets go of memory that an idle connection does not need.
     pub fn shrink(&mut self) {
         if self.is_empty() {
-            self.buffer = BytesMut::new();
-            self.read_len = READ_LEN_MIN;
+            self.input.shrink();
             self.ready = Vec::new();
             self.pending.shrink_to_fit();
         }

@@ -33,6 +33,7 @@ mod encoder;
 mod error;
 mod frame;
 mod incoming;
+mod input;
 mod limits;
 mod outgoing;
 mod pending;

@@ -38,8 +38,8 @@ pub struct Limits {
     pub unclaimed_bytes_max: usize,
     /// Replies completed in one turn before others get their turn. Default 512: about 100 µs of work.
     pub turn_replies_max: usize,
-    /// Bytes of replies completed in one turn. Default 256 KiB: completing megabytes before any caller has run makes the
-    /// allocator grow and trim its heap each time.
+    /// Bytes of replies completed in one turn. Default 64 KiB: completing more before any caller has run makes the allocator
+    /// grow and trim its heap each time, and that costs more than a turn does.
     pub turn_bytes_max: usize,
 }
 
@@ -58,7 +58,7 @@ impl Default for Limits {
             opening_bytes_max: 64 << 10,
             unclaimed_bytes_max: 64 << 20,
             turn_replies_max: 512,
-            turn_bytes_max: 256 << 10,
+            turn_bytes_max: 64 << 10,
         }
     }
 }

@@ -1,0 +1,248 @@
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::{Frame, Reply};
+
+/// The bytes that one connection has read and not yet handed over, and the room for the next read.
+///
+/// ```text
+///   buffer   [ parts of the reply at hand, held | not yet framed | free ]
+///   large    [ one reply or part, as far as it has come | free ]            what follows it goes to the buffer
+///   parts    those of the reply at hand that have left the buffer
+/// ```
+///
+/// Parts stay in the buffer until their reply is whole, or until there are many bytes of them; then they are copied out at once,
+/// into memory of exactly their length that they share. So a reply of a hundred small parts costs one allocation, and a part that is
+/// kept keeps at most its neighbours alive, never a read buffer.
+#[derive(Debug)]
+pub(crate) struct Input {
+    buffer: BytesMut,
+    /// The parts at the start of the buffer, each without its terminator.
+    held: Vec<Range<usize>>,
+    /// How much of the buffer they take.
+    held_len: usize,
+    /// The reply that is too large for the buffer, and its whole length.
+    large: Option<(Vec<u8>, usize)>,
+    read_len: usize,
+    received: u64,
+    parts: Vec<Frame>,
+    /// Memory that all parts of the reply at hand hold.
+    parts_len: usize,
+    /// They are too many to be kept; they are counted as they come and thrown away.
+    parts_dropped: bool,
+}
+
+/// Replies from this length on are read into a buffer of their own.
+const LARGE_MIN: usize = 16 * 1024;
+
+/// A buffer of its own is allocated whole up to this length, or up to as many bytes as the connection has received so far; beyond,
+/// it doubles with what really comes. With the buffer of the first read it makes 64 KiB: no announcement buys more memory than
+/// that and what the server has sent before.
+const LARGE_TRUSTED: usize = 64 * 1024 - READ_LEN_MIN;
+
+/// Parts are copied out of the buffer when they take this much of it. It bounds what a small part that is kept keeps alive.
+const HELD_MAX: usize = 16 * 1024;
+
+/// Size of the first read of a connection, of every read after it was idle, and of the read behind a large reply: if another large
+/// one follows, little of it is read where it has to be copied from.
+pub(crate) const READ_LEN_MIN: usize = 4 * 1024;
+
+/// Largest single read: more gains nothing, a socket rarely holds more and the callers should run in between.
+const READ_LEN_MAX: usize = 64 * 1024;
+
+impl Input {
+    pub(crate) fn new() -> Input {
+        Input {
+            buffer: BytesMut::new(),
+            held: Vec::new(),
+            held_len: 0,
+            large: None,
+            read_len: READ_LEN_MIN,
+            received: 0,
+            parts: Vec::new(),
+            parts_len: 0,
+            parts_dropped: false,
+        }
+    }
+
+    /// Lends the room for the next read, which is never empty.
+    pub(crate) fn read_with<R>(&mut self, read: impl FnOnce(&mut dyn BufMut) -> R) -> R {
+        let trusted = self.trusted();
+        // A large reply that is whole and not framed yet takes no more; what follows it goes to the buffer, which is empty.
+        if let Some((bytes, whole)) = &mut self.large
+            && bytes.len() < *whole
+        {
+            if bytes.len() == bytes.capacity() {
+                let more = bytes.len().max(trusted.saturating_sub(bytes.len()));
+                bytes.reserve_exact(more.min(*whole - bytes.len()));
+            }
+            let room = (*whole).min(bytes.capacity()) - bytes.len();
+            return read(&mut bytes.limit(room));
+        }
+        if self.buffer.capacity() - self.buffer.len() < self.read_len / 2 {
+            self.copy_held();
+            self.buffer.reserve(self.read_len);
+        }
+        read(&mut (&mut self.buffer).limit(self.read_len))
+    }
+
+    /// Notes that `n` bytes were read.
+    pub(crate) fn note_read(&mut self, n: usize) {
+        self.received += n as u64;
+        if n >= self.read_len && self.read_len < READ_LEN_MAX {
+            self.read_len *= 2;
+        }
+    }
+
+    /// How long a buffer may be that nothing but an announcement asks for.
+    fn trusted(&self) -> usize {
+        LARGE_TRUSTED.max(usize::try_from(self.received).unwrap_or(usize::MAX))
+    }
+
+    /// The bytes that were not framed yet.
+    #[inline]
+    pub(crate) fn unframed(&self) -> &[u8] {
+        match &self.large {
+            Some((bytes, _)) => bytes,
+            None => &self.buffer[self.held_len..],
+        }
+    }
+
+    #[inline]
+    pub(crate) fn available(&self) -> usize {
+        self.unframed().len()
+    }
+
+    /// The reply or part at the start needs `total` bytes; a large one gets a buffer of its own.
+    pub(crate) fn expect(&mut self, total: usize) {
+        let is_much = total.saturating_sub(self.available()) >= READ_LEN_MIN;
+        match &mut self.large {
+            Some((_, whole)) if total <= *whole => {}
+            Some((bytes, whole)) if is_much => {
+                // Longer than it was announced: what was read behind it belongs to it.
+                let n = self.buffer.len().min(total - bytes.len());
+                bytes.extend_from_slice(&self.buffer[..n]);
+                self.buffer.advance(n);
+                *whole = total;
+            }
+            Some((bytes, _)) => {
+                // Longer by nobody knows how much: it goes on as a small one, or it would be read in tiny pieces.
+                let bytes = core::mem::take(bytes);
+                self.large = None;
+                self.unread(&bytes);
+            }
+            None if total >= LARGE_MIN && is_much => {
+                self.copy_held();
+                let mut bytes = Vec::with_capacity(total.min(self.trusted()).max(self.buffer.len()));
+                bytes.extend_from_slice(&self.buffer);
+                self.buffer.clear();
+                self.large = Some((bytes, total));
+            }
+            None => {}
+        }
+    }
+
+    /// Puts bytes back in front of those in the buffer. Nothing is held: a large reply has emptied the buffer.
+    fn unread(&mut self, bytes: &[u8]) {
+        let behind = core::mem::replace(&mut self.buffer, BytesMut::from(bytes));
+        self.buffer.extend_from_slice(&behind);
+    }
+
+    /// Takes the first `len` unframed bytes; the frame is all of them but the last `tail`.
+    pub(crate) fn take(&mut self, len: usize, tail: usize) -> Frame {
+        let Some((mut bytes, _)) = self.large.take() else {
+            self.copy_held();
+            let frame = Frame::copy_from(&self.buffer[..len - tail]);
+            self.buffer.advance(len);
+            return frame;
+        };
+        self.read_len = READ_LEN_MIN;
+        // What lies behind the reply, if the protocol asked for too much, goes back where it is framed next.
+        if let Some(behind) = bytes.get(len..).filter(|behind| !behind.is_empty()) {
+            self.unread(behind);
+        }
+        bytes.truncate(len - tail);
+        // A value that is kept must not keep much more memory than it has bytes.
+        if bytes.len() <= bytes.capacity() / 2 { Frame::copy_from(&bytes) } else { Frame::from(Bytes::from(bytes)) }
+    }
+
+    /// As [`take`](Input::take), for a part of the reply at hand. Together they may hold `most` bytes of memory: what is more could not be
+    /// handed over when it is whole. Its caller is told so then; the connection and everybody else on it go on.
+    pub(crate) fn take_part(&mut self, len: usize, tail: usize, most: usize) {
+        self.parts_len += len + size_of::<Frame>();
+        if self.parts_len > most {
+            self.parts_dropped = true;
+            self.parts_len = 0;
+            self.parts = Vec::new();
+            self.held.clear();
+        }
+        if self.large.is_some() {
+            let frame = self.take(len, tail);
+            if !self.parts_dropped {
+                self.parts.push(frame);
+            }
+            return;
+        }
+        let start = self.held_len;
+        self.held_len += len;
+        if !self.parts_dropped {
+            self.held.push(start..self.held_len - tail);
+        }
+        if self.held_len >= HELD_MAX {
+            self.copy_held();
+        }
+    }
+
+    /// Copies the parts that are held out of the buffer.
+    fn copy_held(&mut self) {
+        if self.held_len == 0 {
+            return;
+        }
+        if !self.held.is_empty() {
+            let shared = Bytes::copy_from_slice(&self.buffer[..self.held_len]);
+            // One more for the end of the reply.
+            self.parts.reserve(self.held.len() + 1);
+            self.parts.extend(self.held.drain(..).map(|part| Frame::from(shared.slice(part))));
+        }
+        self.buffer.advance(core::mem::take(&mut self.held_len));
+    }
+
+    /// As [`take`](Input::take), for the end of a reply: gives the whole of it, or `None` if its parts were too many.
+    pub(crate) fn take_reply(&mut self, len: usize, tail: usize) -> Option<Reply> {
+        let end = self.take(len, tail);
+        self.parts_len = 0;
+        if core::mem::take(&mut self.parts_dropped) {
+            return None;
+        }
+        if self.parts.is_empty() {
+            return Some(Reply::One(end));
+        }
+        let mut parts = core::mem::take(&mut self.parts);
+        parts.push(end);
+        Some(Reply::Many(parts))
+    }
+
+    /// Whether the reply at hand has begun with a part.
+    #[inline]
+    pub(crate) fn has_parts(&self) -> bool {
+        self.parts_dropped || self.held_len > 0 || !self.parts.is_empty()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.available() == 0 && !self.has_parts()
+    }
+
+    /// Bytes received on this connection.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Lets go of memory that an idle connection does not need. Only when it is empty.
+    pub(crate) fn shrink(&mut self) {
+        self.buffer = BytesMut::new();
+        self.held = Vec::new();
+        self.read_len = READ_LEN_MIN;
+    }
+}
