@@ -16,6 +16,9 @@ use crate::{Frame, Reply};
 /// Parts stay in the buffer until their reply is whole, or until there are many bytes of them; then they are copied out at once,
 /// into memory of exactly their length that they share. So a reply of a hundred small parts costs one allocation, and a part that is
 /// kept keeps at most its neighbours alive, never a read buffer.
+///
+/// Memory of a large reply comes back when all who had it have let go of it, and serves the next one: allocating and freeing large
+/// values again and again makes an allocator give pages back to the system and ask for them anew.
 #[derive(Debug)]
 pub(crate) struct Input {
     buffer: BytesMut,
@@ -24,7 +27,9 @@ pub(crate) struct Input {
     /// How much of the buffer they take.
     held_len: usize,
     /// The reply that is too large for the buffer, and its whole length.
-    large: Option<(Vec<u8>, usize)>,
+    large: Option<(BytesMut, usize)>,
+    /// The memory of the last large reply, which its readers may still have.
+    spare: Option<Spare>,
     read_len: usize,
     received: u64,
     parts: Vec<Frame>,
@@ -32,6 +37,15 @@ pub(crate) struct Input {
     parts_len: usize,
     /// They are too many to be kept; they are counted as they come and thrown away.
     parts_dropped: bool,
+}
+
+/// Memory that is taken again once nobody reads it any more.
+#[derive(Debug)]
+struct Spare {
+    handle: BytesMut,
+    capacity: usize,
+    /// What the connection had received when it was last used.
+    used_at: u64,
 }
 
 /// Replies from this length on are read into a buffer of their own.
@@ -44,6 +58,9 @@ const LARGE_TRUSTED: usize = 64 * 1024 - READ_LEN_MIN;
 
 /// Parts are copied out of the buffer when they take this much of it. It bounds what a small part that is kept keeps alive.
 const HELD_MAX: usize = 16 * 1024;
+
+/// Spare memory is let go of when this many times its size was received without a use for it.
+const SPARE_AGE: u64 = 8;
 
 /// Size of the first read of a connection, of every read after it was idle, and of the read behind a large reply: if another large
 /// one follows, little of it is read where it has to be copied from.
@@ -59,6 +76,7 @@ impl Input {
             held: Vec::new(),
             held_len: 0,
             large: None,
+            spare: None,
             read_len: READ_LEN_MIN,
             received: 0,
             parts: Vec::new(),
@@ -76,7 +94,7 @@ impl Input {
         {
             if bytes.len() == bytes.capacity() {
                 let more = bytes.len().max(trusted.saturating_sub(bytes.len()));
-                bytes.reserve_exact(more.min(*whole - bytes.len()));
+                grow(bytes, more.min(*whole - bytes.len()));
             }
             let room = (*whole).min(bytes.capacity()) - bytes.len();
             return read(&mut bytes.limit(room));
@@ -94,6 +112,8 @@ impl Input {
         if n >= self.read_len && self.read_len < READ_LEN_MAX {
             self.read_len *= 2;
         }
+        let received = self.received;
+        self.spare.take_if(|spare| received - spare.used_at > SPARE_AGE.saturating_mul(spare.capacity as u64));
     }
 
     /// How long a buffer may be that nothing but an announcement asks for.
@@ -123,6 +143,7 @@ impl Input {
             Some((bytes, whole)) if is_much => {
                 // Longer than it was announced: what was read behind it belongs to it.
                 let n = self.buffer.len().min(total - bytes.len());
+                grow(bytes, n);
                 bytes.extend_from_slice(&self.buffer[..n]);
                 self.buffer.advance(n);
                 *whole = total;
@@ -135,13 +156,26 @@ impl Input {
             }
             None if total >= LARGE_MIN && is_much => {
                 self.copy_held();
-                let mut bytes = Vec::with_capacity(total.min(self.trusted()).max(self.buffer.len()));
+                let mut bytes = self.large_buffer(total);
                 bytes.extend_from_slice(&self.buffer);
                 self.buffer.clear();
                 self.large = Some((bytes, total));
             }
             None => {}
         }
+    }
+
+    /// Room for a reply of `total` bytes, or for its first ones, and at least for what is in the buffer.
+    fn large_buffer(&mut self, total: usize) -> BytesMut {
+        // Memory that is much larger would be kept with the reply.
+        if let Some(Spare { mut handle, capacity, .. }) = self.spare.take()
+            && capacity - capacity / 8 <= total
+            && total <= capacity
+            && handle.try_reclaim(total)
+        {
+            return handle;
+        }
+        BytesMut::with_capacity(total.min(self.trusted()).max(self.buffer.len()))
     }
 
     /// Puts bytes back in front of those in the buffer. Nothing is held: a large reply has emptied the buffer.
@@ -159,13 +193,19 @@ impl Input {
             return frame;
         };
         self.read_len = READ_LEN_MIN;
-        // What lies behind the reply, if the protocol asked for too much, goes back where it is framed next.
-        if let Some(behind) = bytes.get(len..).filter(|behind| !behind.is_empty()) {
-            self.unread(behind);
-        }
-        bytes.truncate(len - tail);
+        let capacity = bytes.capacity();
         // A value that is kept must not keep much more memory than it has bytes.
-        if bytes.len() <= bytes.capacity() / 2 { Frame::copy_from(&bytes) } else { Frame::from(Bytes::from(bytes)) }
+        let frame = match len <= capacity / 2 {
+            true => Frame::copy_from(&bytes.split_to(len)[..len - tail]),
+            false => Frame::from(bytes.split_to(len).freeze().slice(..len - tail)),
+        };
+        // What lies behind the reply, if the protocol asked for too much, goes back where it is framed next.
+        if !bytes.is_empty() {
+            self.unread(&bytes);
+            bytes.clear();
+        }
+        self.spare = Some(Spare { handle: bytes, capacity, used_at: self.received });
+        frame
     }
 
     /// As [`take`](Input::take), for a part of the reply at hand. Together they may hold `most` bytes of memory: what is more could not be
@@ -243,6 +283,14 @@ impl Input {
     pub(crate) fn shrink(&mut self) {
         self.buffer = BytesMut::new();
         self.held = Vec::new();
+        self.spare = None;
         self.read_len = READ_LEN_MIN;
     }
+}
+
+/// Makes room for exactly so many bytes more, in place where that is possible.
+fn grow(bytes: &mut BytesMut, more: usize) {
+    let mut vec = Vec::from(core::mem::take(bytes));
+    vec.reserve_exact(more);
+    *bytes = BytesMut::from(Bytes::from(vec));
 }
