@@ -101,6 +101,27 @@ pub(crate) fn read_ahead(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((whole as usize, bytes.get(bits as usize / 8..)?))
 }
 
+/// As [`read_ahead`], for one to seven digits, all eight bytes at once: `None` for others, and where fewer than eight bytes are left.
+///
+/// The first byte is the lowest. With `0` taken off a digit is 0 to 9, and adding 0x76 sets the top bit of whatever is none; a
+/// carry spoils only bytes behind one that was found. The digits are pushed to the top, so that zeros stand in front of them,
+/// and joined to pairs, fours and the whole by a multiplication each.
+#[inline]
+pub(crate) fn read_short(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let digits = u64::from_le_bytes(*bytes.first_chunk::<8>()?) ^ (ONES * 0x30);
+    let foreign = (digits.wrapping_add(ONES * 0x76) | digits) & (ONES * 0x80);
+    let bits = foreign.trailing_zeros() & !7;
+    if bits == 0 || bits == 64 {
+        return None;
+    }
+    let ones = digits << (64 - bits);
+    let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    let whole = fours.wrapping_mul(10_000 << 32 | 1) >> 32;
+    Some((whole, bytes.get(bits as usize / 8..)?))
+}
+
 /// Reads a number that must fit 32 bits.
 pub(crate) fn read_u32(digits: &[u8]) -> Option<u32> {
     read(digits).and_then(|n| u32::try_from(n).ok())
@@ -157,6 +178,19 @@ mod tests {
         assert_eq!(counter_value(b" 9"), None);
         assert_eq!(counter_value(b"  "), None);
         assert_eq!(counter_value(b""), None);
+    }
+
+    #[test]
+    fn a_short_number_is_what_its_digits_say() {
+        for text in ["0", "7", "42", "100", "9999", "12345", "000123", "9999999", "12345678", "", "-1", "1a", "a1"] {
+            for behind in [" 1234567", "\r\nxxxxxx", "/0000000", ":0000000", "\u{ff}\u{0}00000000"] {
+                let bytes = [text.as_bytes(), behind.as_bytes()].concat();
+                let len = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let want = (1..=7).contains(&len).then(|| (read(&bytes[..len]).unwrap(), &bytes[len..]));
+                assert_eq!(read_short(&bytes), want, "{bytes:?}");
+                assert_eq!(read_short(&bytes[..bytes.len().min(7)]), None);
+            }
+        }
     }
 
     #[test]

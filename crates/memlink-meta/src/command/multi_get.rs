@@ -26,6 +26,7 @@ use crate::{
 pub struct MultiGet {
     keys: Arc<Vec<Key>>,
     cas: bool,
+    line_len: usize,
 }
 
 impl MultiGet {
@@ -37,7 +38,8 @@ impl MultiGet {
     /// Asks for all `keys`, each of which must be plain ([`Key::is_binary`] is false). A key may stand twice.
     #[must_use]
     pub fn new(keys: Vec<Key>) -> MultiGet {
-        MultiGet { keys: Arc::new(keys), cas: false }
+        let line_len = FRAME_LEN + keys.iter().map(|key| 1 + key.wire_len()).sum::<usize>();
+        MultiGet { keys: Arc::new(keys), cas: false, line_len }
     }
 
     /// Asks for the CAS ids, too.
@@ -64,12 +66,28 @@ impl MultiGet {
         &self.keys
     }
 
-    fn line_len(&self) -> usize {
-        FRAME_LEN + self.keys.iter().map(|key| 1 + key.wire_len()).sum::<usize>()
+    /// Gives the keys back. They are copied only while a reply is still owed to a clone of this.
+    #[must_use]
+    pub fn into_keys(self) -> Vec<Key> {
+        Arc::try_unwrap(self.keys).unwrap_or_else(|shared| shared.to_vec())
     }
 
     /// One value, and which of the keys it belongs to. `Ok(Err(_))` when it cannot be told as this crate tells values.
+    #[inline]
     fn read(&self, from: usize, frame: Frame) -> Result<Result<(usize, Found), Fault>, Malformed> {
+        let bytes = frame.as_slice();
+        if let Some((head, line_len)) = self.keys.get(from).and_then(|key| ValueHead::read_ahead(bytes, key, self.cas))
+            && (bytes.len() - line_len) as u64 == head.size
+            && let Ok(client_flags) = u32::try_from(head.client_flags)
+        {
+            return Ok(Ok((from, Found { value: frame.into_bytes_from(line_len), client_flags, cas: None })));
+        }
+        self.read_any(from, frame)
+    }
+
+    /// As [`read`](MultiGet::read), without a guess at what it is.
+    #[inline(never)]
+    fn read_any(&self, from: usize, frame: Frame) -> Result<Result<(usize, Found), Fault>, Malformed> {
         let bytes = frame.as_slice();
         let line_len = memchr(b'\r', bytes).unwrap_or(bytes.len());
         let head = ValueHead::read(bytes.get(..line_len).unwrap_or_default(), self.cas)
@@ -90,7 +108,7 @@ const FRAME_LEN: usize = 6;
 /// A hit of a [`MultiGet`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The value.
+    /// The value. Those of one line may share memory: one that is kept may keep up to 16 KiB of the others alive.
     pub value: Bytes,
     /// The number that was stored with it.
     pub client_flags: u32,
@@ -103,11 +121,11 @@ impl Command<Meta> for MultiGet {
     type Output = Result<Vec<Option<Found>>, Fault>;
 
     fn size_hint(&self) -> usize {
-        self.line_len()
+        self.line_len
     }
 
     fn encode(&self, _peer: &Peer, _serial: u64, out: &mut Encoder<'_>) -> Expect {
-        out.reserve(self.line_len());
+        out.reserve(self.line_len);
         out.put(if self.cas { b"gets" } else { b"get" });
         for key in self.keys.iter() {
             out.put_u8(b' ');
@@ -130,20 +148,20 @@ impl Command<Meta> for MultiGet {
         for frame in frames {
             match self.read(found.len(), frame)? {
                 Ok((at, hit)) => {
-                    found.resize(at, None);
+                    found.extend(core::iter::repeat_n(None, at - found.len()));
                     found.push(Some(hit));
                 }
                 Err(fault) => return Ok(Err(fault)),
             }
         }
-        found.resize(self.keys.len(), None);
+        found.extend(core::iter::repeat_n(None, self.keys.len() - found.len()));
         Ok(Ok(found))
     }
 }
 
 impl Verb for MultiGet {
     fn prepare(&mut self, _now_unix: impl Fn() -> u64) -> Result<(), Invalid> {
-        let (len, len_max) = (self.line_len(), MultiGet::LINE_LEN_MAX);
+        let (len, len_max) = (self.line_len, MultiGet::LINE_LEN_MAX);
         refuse(&[
             (self.keys.is_empty(), "a get of many keys needs one"),
             (
