@@ -6,7 +6,9 @@ use memlink_meta::{Got, Key, TtlLeft};
 
 /// A value that was found, and what else was asked for.
 ///
-/// It reads like its bytes: `&value[..]`, `value.len()`. The bytes are this value's own; keeping them keeps nothing else alive.
+/// It reads like its bytes: `&value[..]`, `value.len()`. The bytes of a value of a single get are its own; keeping them keeps nothing
+/// else alive. Small values of one [`get_many`](crate::Client::get_many) share memory, 16 KiB and one value at the most: whoever keeps one
+/// of them for long and the others not [detaches](Value::detach) it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Value {
     key: Key,
@@ -44,6 +46,18 @@ impl Value {
             && got.last_access.is_none();
         let more = if is_alone { None } else { Some(Box::new(got)) };
         Value { key, bytes, more }
+    }
+
+    /// With nothing but its bytes.
+    #[inline]
+    pub(crate) fn plain(key: Key, bytes: Bytes) -> Value {
+        Value { key, bytes, more: None }
+    }
+
+    /// The same with its bytes copied into memory of their own, so that keeping it keeps nothing else alive.
+    #[must_use]
+    pub fn detach(self) -> Value {
+        Value { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
     }
 
     fn got(&self) -> &Got {

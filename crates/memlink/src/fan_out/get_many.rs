@@ -18,12 +18,14 @@ use crate::value::Value;
 #[derive(Debug)]
 pub struct GetMany<'c> {
     client: &'c Client,
-    keys: Vec<Result<Key, Invalid>>,
+    /// Without those that were refused, which have the places that are missing.
+    keys: Vec<Key>,
+    refused: Vec<(usize, Invalid)>,
     options: Options,
     timeout: Option<Duration>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Options {
     client_flags: bool,
     cas: bool,
@@ -69,25 +71,37 @@ impl<'c> IntoFuture for GetMany<'c> {
     fn into_future(self) -> BulkFuture<'c, Option<Value>> {
         Box::pin(async move {
             let timing = timing(self.client, self.timeout);
-            let Options { client_flags, cas, ttl, size } = self.options;
-            // Where values alone are asked for, one line of the classic protocol asks for many keys at a fraction of the server's cost.
-            // It cannot carry other keys than plain ones, and it would not say that an item is stale.
-            let plain = !client_flags && !cas && !ttl && !size;
-            if plain && self.keys.len() > 1 && self.keys.iter().flatten().all(|key| !key.is_binary()) {
-                return by_lines(self.client, timing, self.keys).await;
-            }
-            by_key(self.client, timing, self.keys, self.options).await
+            let outcomes = match self.options == Options::default() && self.keys.iter().all(|key| !key.is_binary()) {
+                // Where values alone are asked for, one line of the classic protocol asks for many keys at a fraction of the server's
+                // cost. It cannot carry other keys than plain ones, and it would not say that an item is stale.
+                true if self.keys.len() > 1 => by_lines(self.client, timing, self.keys).await,
+                _ => by_key(self.client, timing, self.keys, self.options).await,
+            };
+            Many::new(with_refused(outcomes, self.refused))
         })
     }
 }
 
+type Outcome = Result<Option<Value>, Error>;
+
+/// Puts refusals, which are in the order of their places, among the outcomes of all other keys.
+fn with_refused(outcomes: Vec<Outcome>, refused: Vec<(usize, Invalid)>) -> Vec<Outcome> {
+    if refused.is_empty() {
+        return outcomes;
+    }
+    let mut all = Vec::with_capacity(outcomes.len() + refused.len());
+    let mut outcomes = outcomes.into_iter();
+    for (place, invalid) in refused {
+        let between = place.saturating_sub(all.len());
+        all.extend(outcomes.by_ref().take(between));
+        all.push(Err(Error::invalid(&invalid)));
+    }
+    all.extend(outcomes);
+    all
+}
+
 /// One `mg` for each key.
-async fn by_key(
-    client: &Client,
-    timing: Timing,
-    keys: Vec<Result<Key, Invalid>>,
-    options: Options,
-) -> Many<Option<Value>> {
+async fn by_key(client: &Client, timing: Timing, keys: Vec<Key>, options: Options) -> Vec<Outcome> {
     let build = |key: &Key| {
         let mut get = Get::new(key.clone());
         for (asked, with) in [
@@ -102,72 +116,66 @@ async fn by_key(
         }
         get
     };
-    let gets = keys.iter().map(|key| key.as_ref().map(build).map_err(Clone::clone)).collect();
+    let gets = keys.iter().map(|key| Ok(build(key))).collect();
     let got = each(client, timing, gets, |got: Option<Got>, _| Ok(got)).await;
-    let values = got.into_iter().zip(keys).map(|(outcome, key)| match (outcome?, key) {
-        (Some(mut got), Ok(key)) => {
-            lease::decline(client, &key, &mut got);
-            Ok(Some(Value::new(key, got)))
-        }
-        _ => Ok(None),
+    let values = got.into_iter().zip(keys).map(|(outcome, key)| {
+        let Some(mut got) = outcome? else { return Ok(None) };
+        lease::decline(client, &key, &mut got);
+        Ok(Some(Value::new(key, got)))
     });
-    Many::new(values.collect())
+    values.collect()
 }
 
 /// Lines of many keys, each with a fence behind it: the line carries nothing that confirms its place in the order, the fence does.
-async fn by_lines(client: &Client, timing: Timing, keys: Vec<Result<Key, Invalid>>) -> Many<Option<Value>> {
+async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>) -> Vec<Outcome> {
     let cluster = client.cluster();
-    let mut groups: Vec<Vec<(usize, Key)>> = std::iter::repeat_with(Vec::new).take(cluster.servers().len()).collect();
-    for (place, key) in keys.iter().enumerate() {
-        if let Ok(key) = key {
-            groups[cluster.route(key.as_bytes())].push((place, key.clone()));
-        }
+    let keys_max = (cluster.settings().limits.unclaimed_bytes_max / VALUE_LEN).clamp(1, KEYS_MAX);
+    let servers = cluster.servers().len();
+    if servers == 1 && fitting(&keys, keys_max) == keys.len() {
+        // The usual bulk: one line, whose outcomes are where they belong.
+        return send_halves(client, 0, MultiGet::new(keys), timing).await;
+    }
+    let len = keys.len();
+    let mut groups: Vec<(Vec<usize>, Vec<Key>)> = std::iter::repeat_with(Default::default).take(servers).collect();
+    for (place, key) in keys.into_iter().enumerate() {
+        let (places, keys) = &mut groups[cluster.route(key.as_bytes())];
+        places.push(place);
+        keys.push(key);
     }
     let mut lines = Vec::new();
-    let keys_max = (cluster.settings().limits.unclaimed_bytes_max / VALUE_LEN).clamp(1, KEYS_MAX);
-    let mut number = |(places, keys)| {
+    let mut number = |(places, line)| {
         lines.push(places);
-        (lines.len() - 1, keys)
+        (lines.len() - 1, line)
     };
-    let cut = |group| cut_into_lines(group, keys_max).into_iter().map(&mut number).collect();
-    let numbered: Vec<Vec<(usize, Vec<Key>)>> = groups.into_iter().map(cut).collect();
+    let cut = |(places, keys)| cut_into_lines(places, keys, keys_max).into_iter().map(&mut number).collect();
+    let numbered: Vec<Vec<(usize, MultiGet)>> = groups.into_iter().map(cut).collect();
     let groups = numbered.into_iter().enumerate().map(|(server, group)| {
-        let send = move |(line, keys)| async move { (line, send_halves(client, server, keys, timing).await) };
+        let send = move |(number, line)| async move { (number, send_halves(client, server, line, timing).await) };
         group.into_iter().map(send)
     });
     let answers = run(groups, lines.len(), LINES_MAX).await;
-    let mut outcomes: Vec<_> = keys.iter().map(|key| key.as_ref().map(|_| None).map_err(Error::invalid)).collect();
+    let mut outcomes: Vec<Outcome> = std::iter::repeat_with(|| Ok(None)).take(len).collect();
     for (places, answer) in lines.into_iter().zip(answers) {
-        let lost = || places.iter().map(|_| Err(Error::lost())).collect();
-        let answer = answer.unwrap_or_else(lost);
-        spread(places, answer, &keys, &mut outcomes);
-    }
-    Many::new(outcomes)
-}
-
-/// Puts the outcomes of one line where they belong.
-fn spread(
-    places: Vec<usize>,
-    answers: Vec<Outcome>,
-    keys: &[Result<Key, Invalid>],
-    outcomes: &mut [Result<Option<Value>, Error>],
-) {
-    for (place, answer) in places.into_iter().zip(answers) {
-        let value =
-            |found: Found, key: &Key| Value::new(key.clone(), Got { value: Some(found.value), ..Got::default() });
-        if let Some(Ok(key)) = keys.get(place) {
-            outcomes[place] = answer.map(|found| found.map(|found| value(found, key)));
+        let answer = answer.unwrap_or_else(|| places.iter().map(|_| Err(Error::lost())).collect());
+        for (place, outcome) in places.into_iter().zip(answer) {
+            outcomes[place] = outcome;
         }
     }
+    outcomes
 }
 
-/// Keys that fit one line each, with their places.
-fn cut_into_lines(mut group: Vec<(usize, Key)>, keys_max: usize) -> Vec<(Vec<usize>, Vec<Key>)> {
+/// How many of the first keys go by one line: at least one.
+fn fitting(keys: &[Key], keys_max: usize) -> usize {
+    MultiGet::fitting(keys.iter().take(keys_max)).max(1)
+}
+
+/// Lines for the keys, each with the places of its keys.
+fn cut_into_lines(places: Vec<usize>, keys: Vec<Key>, keys_max: usize) -> Vec<(Vec<usize>, MultiGet)> {
+    let (mut places, mut keys) = (places.into_iter(), keys.into_iter());
     let mut lines = Vec::new();
-    while !group.is_empty() {
-        let fitting = MultiGet::fitting(group.iter().map(|(_, key)| key)).clamp(1, keys_max.min(group.len()));
-        let rest = group.split_off(fitting);
-        lines.push(std::mem::replace(&mut group, rest).into_iter().unzip());
+    while !keys.as_slice().is_empty() {
+        let n = fitting(keys.as_slice(), keys_max);
+        lines.push((places.by_ref().take(n).collect(), MultiGet::new(keys.by_ref().take(n).collect())));
     }
     lines
 }
@@ -184,15 +192,20 @@ const LINES_MAX: usize = 8;
 
 /// Asks for the keys by one line, and where its values are too many to be held at once by ever shorter ones. One outcome for each
 /// key.
-async fn send_halves(client: &Client, server: usize, keys: Vec<Key>, timing: Timing) -> Vec<Outcome> {
-    let mut outcomes = Vec::with_capacity(keys.len());
-    let mut rest = vec![keys];
-    while let Some(mut keys) = rest.pop() {
-        match send_line_again(client, server, &keys, timing).await {
-            Ok(found) => outcomes.extend(found.into_iter().map(Ok)),
+async fn send_halves(client: &Client, server: usize, line: MultiGet, timing: Timing) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(line.keys().len());
+    let mut rest = vec![line];
+    while let Some(line) = rest.pop() {
+        let answer = send_line_again(client, server, &line, timing).await;
+        let mut keys = line.into_keys();
+        match answer {
+            Ok(found) => {
+                let value = |(key, found): (Key, Option<Found>)| Ok(found.map(|found| Value::plain(key, found.value)));
+                outcomes.extend(keys.into_iter().zip(found).map(value));
+            }
             Err(error) if error.kind() == ErrorKind::Unclaimed && keys.len() > 1 => {
-                rest.push(keys.split_off(keys.len() / 2));
-                rest.push(keys);
+                rest.push(MultiGet::new(keys.split_off(keys.len() / 2)));
+                rest.push(MultiGet::new(keys));
             }
             Err(error) => outcomes.extend(keys.iter().map(|_| Err(error.clone()))),
         }
@@ -200,19 +213,17 @@ async fn send_halves(client: &Client, server: usize, keys: Vec<Key>, timing: Tim
     outcomes
 }
 
-type Outcome = Result<Option<Found>, Error>;
-
 /// A line and its fence go again together, or not at all: a line behind its fence would be confirmed by nothing.
 async fn send_line_again(
     client: &Client,
     server: usize,
-    keys: &[Key],
+    line: &MultiGet,
     timing: Timing,
 ) -> Result<Vec<Option<Found>>, Error> {
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match send_line(client, server, keys.to_vec(), timing).await {
+        match send_line(client, server, line.clone(), timing).await {
             Err(error) if retry::repeats_unasked(error.kind(), error.outcome(), attempts) => {}
             result => return result,
         }
@@ -222,12 +233,13 @@ async fn send_line_again(
 async fn send_line(
     client: &Client,
     server: usize,
-    keys: Vec<Key>,
+    line: MultiGet,
     timing: Timing,
 ) -> Result<Vec<Option<Found>>, Error> {
-    let (line, fence) = client.cluster().send_pair(server, MultiGet::new(keys), Noop, timing);
+    let (line, fence) = client.cluster().send_pair(server, line, Noop, timing);
+    let (line, fence) = (line.once(), fence.once());
     let name = line.server_name();
-    let (line, fence) = join(line.once(), fence.once()).await;
+    let (line, fence) = join(line, fence).await;
     // An answer whose place is not confirmed is no answer.
     let found = line?.map_err(|fault| Error::fault(name.clone(), &fault))?;
     fence?.map_err(|fault| Error::fault(name, &fault))?;
@@ -240,8 +252,17 @@ impl Client {
     ///
     /// As long as nothing but values is asked for, keys travel by the classic `get` of many keys, which costs the server least; it
     /// shows stale items and placeholders as plain hits. With any `with_…` option each key is asked for by an `mg` of its own.
+    ///
+    /// Values of one line share memory: see [`Value`].
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany<'_> {
-        let keys = keys.into_iter().map(|key| Key::new(key).map_err(Invalid::from)).collect();
-        GetMany { client: self, keys, options: Options::default(), timeout: None }
+        let given = keys.into_iter();
+        let (mut keys, mut refused) = (Vec::with_capacity(given.size_hint().0), Vec::new());
+        for key in given {
+            match Key::new(key) {
+                Ok(key) => keys.push(key),
+                Err(error) => refused.push((keys.len() + refused.len(), Invalid::from(error))),
+            }
+        }
+        GetMany { client: self, keys, refused, options: Options::default(), timeout: None }
     }
 }
