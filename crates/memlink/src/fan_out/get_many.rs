@@ -184,8 +184,9 @@ fn cut_into_lines(places: Vec<usize>, keys: Vec<Key>, keys_max: usize) -> Vec<(V
 /// the whole answer.
 const KEYS_MAX: usize = 100;
 
-/// Largest value by a server's default limit, with what is kept beside it: the values of a line may not hold more than one reply may.
-const VALUE_LEN: usize = (1 << 20) + 1024;
+/// Half of the largest value by a server's default limit: if all values of a line are so long it still holds no more than one reply may.
+/// Longer ones cost a second attempt in halves.
+const VALUE_LEN: usize = 512 * 1024;
 
 /// Lines on their way to one server at the same time: each is a hundred keys, so a few fill a connection.
 const LINES_MAX: usize = 8;
