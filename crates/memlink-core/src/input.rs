@@ -210,20 +210,14 @@ impl Input {
 
     /// As [`take`](Input::take), for a part of the reply at hand. Together they may hold `most` bytes of memory: what is more could not be
     /// handed over when it is whole. Its caller is told so then; the connection and everybody else on it go on.
+    #[inline]
     pub(crate) fn take_part(&mut self, len: usize, tail: usize, most: usize) {
         self.parts_len += len + size_of::<Frame>();
         if self.parts_len > most {
-            self.parts_dropped = true;
-            self.parts_len = 0;
-            self.parts = Vec::new();
-            self.held.clear();
+            self.drop_parts();
         }
         if self.large.is_some() {
-            let frame = self.take(len, tail);
-            if !self.parts_dropped {
-                self.parts.push(frame);
-            }
-            return;
+            return self.take_large_part(len, tail);
         }
         let start = self.held_len;
         self.held_len += len;
@@ -232,6 +226,22 @@ impl Input {
         }
         if self.held_len >= HELD_MAX {
             self.copy_held();
+        }
+    }
+
+    #[cold]
+    fn drop_parts(&mut self) {
+        self.parts_dropped = true;
+        self.parts_len = 0;
+        self.parts = Vec::new();
+        self.held.clear();
+    }
+
+    #[cold]
+    fn take_large_part(&mut self, len: usize, tail: usize) {
+        let frame = self.take(len, tail);
+        if !self.parts_dropped {
+            self.parts.push(frame);
         }
     }
 

@@ -114,11 +114,21 @@ impl Protocol for Meta {
     #[inline]
     fn frame(&self, state: &mut State, ask: Option<Ask<'_, Expect>>, input: &[u8], limits: &Limits) -> Verdict {
         let Some(ask) = ask else { return Verdict::Broken(Broken::Unsolicited) };
-        if let Shape::Line(shape) = &ask.expect.0
-            && let Some(len) = usual(shape, input, limits)
-        {
-            state.next();
-            return Verdict::Reply { len, tail: 2 };
+        match &ask.expect.0 {
+            Shape::Line(shape) => {
+                if let Some(len) = usual(shape, input, limits) {
+                    state.next();
+                    return Verdict::Reply { len, tail: 2 };
+                }
+            }
+            Shape::Values(shape) => {
+                if let Some(len) = usual_value(state, shape, input, limits) {
+                    state.next();
+                    state.keys_passed += 1;
+                    return Verdict::Part { len, tail: 2 };
+                }
+            }
+            Shape::Stats | Shape::Opening => {}
         }
         read(state, ask, input, limits)
     }
@@ -254,10 +264,6 @@ fn error(shape: LineShape, line: &[u8], len: usize) -> Verdict {
 
 /// One value of the classic answer to a get of many keys, or its end.
 fn values(state: &mut State, shape: &ValuesShape, input: &[u8], limits: &Limits) -> Verdict {
-    if let Some(len) = usual_value(state, shape, input, limits) {
-        state.keys_passed += 1;
-        return Verdict::Part { len, tail: 2 };
-    }
     let line_len = match line_end(state, input, limits) {
         Ok(end) => end,
         Err(verdict) => return verdict,

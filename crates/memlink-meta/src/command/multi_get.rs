@@ -72,22 +72,27 @@ impl MultiGet {
         Arc::try_unwrap(self.keys).unwrap_or_else(|shared| shared.to_vec())
     }
 
-    /// One value, and which of the keys it belongs to. `Ok(Err(_))` when it cannot be told as this crate tells values.
+    /// Adds the value in `frame`, if it is of the very next key and its header is short: most are. Gives the frame back if not.
     #[inline]
-    fn read(&self, from: usize, frame: Frame) -> Result<Result<(usize, Found), Fault>, Malformed> {
+    fn read_next(&self, frame: Frame, found: &mut Vec<Option<Found>>) -> Result<(), Frame> {
         let bytes = frame.as_slice();
-        if let Some((head, line_len)) = self.keys.get(from).and_then(|key| ValueHead::read_ahead(bytes, key, self.cas))
-            && (bytes.len() - line_len) as u64 == head.size
-            && let Ok(client_flags) = u32::try_from(head.client_flags)
-        {
-            return Ok(Ok((from, Found { value: frame.into_bytes_from(line_len), client_flags, cas: None })));
+        let Some((head, line_len)) =
+            self.keys.get(found.len()).and_then(|key| ValueHead::read_ahead(bytes, key, self.cas))
+        else {
+            return Err(frame);
+        };
+        match u32::try_from(head.client_flags) {
+            Ok(client_flags) if (bytes.len() - line_len) as u64 == head.size => {
+                found.push(Some(Found { value: frame.into_bytes_from(line_len), client_flags, cas: None }));
+                Ok(())
+            }
+            _ => Err(frame),
         }
-        self.read_any(from, frame)
     }
 
-    /// As [`read`](MultiGet::read), without a guess at what it is.
+    /// One value, and which of the keys it belongs to. `Ok(Err(_))` when it cannot be told as this crate tells values.
     #[inline(never)]
-    fn read_any(&self, from: usize, frame: Frame) -> Result<Result<(usize, Found), Fault>, Malformed> {
+    fn read(&self, from: usize, frame: Frame) -> Result<Result<(usize, Found), Fault>, Malformed> {
         let bytes = frame.as_slice();
         let line_len = memchr(b'\r', bytes).unwrap_or(bytes.len());
         let head = ValueHead::read(bytes.get(..line_len).unwrap_or_default(), self.cas)
@@ -146,6 +151,7 @@ impl Command<Meta> for MultiGet {
         }
         let mut found = Vec::with_capacity(self.keys.len());
         for frame in frames {
+            let Err(frame) = self.read_next(frame, &mut found) else { continue };
             match self.read(found.len(), frame)? {
                 Ok((at, hit)) => {
                     found.extend(core::iter::repeat_n(None, at - found.len()));
