@@ -56,6 +56,9 @@ const LARGE_MIN: usize = 16 * 1024;
 /// that and what the server has sent before.
 const LARGE_TRUSTED: usize = 64 * 1024 - READ_LEN_MIN;
 
+/// A read into a buffer of its own takes so many bytes more: the header of the reply behind it, which then costs no read of its own.
+const AHEAD: usize = 256;
+
 /// Parts are copied out of the buffer when they take this much of it. It bounds what a small part that is kept keeps alive.
 const HELD_MAX: usize = 16 * 1024;
 
@@ -94,9 +97,9 @@ impl Input {
         {
             if bytes.len() == bytes.capacity() {
                 let more = bytes.len().max(trusted.saturating_sub(bytes.len()));
-                grow(bytes, more.min(*whole - bytes.len()));
+                grow(bytes, more.min(*whole + AHEAD - bytes.len()));
             }
-            let room = (*whole).min(bytes.capacity()) - bytes.len();
+            let room = bytes.capacity().min(*whole + AHEAD) - bytes.len();
             return read(&mut bytes.limit(room));
         }
         if self.buffer.capacity() - self.buffer.len() < self.read_len / 2 {
@@ -175,11 +178,15 @@ impl Input {
         {
             return handle;
         }
-        BytesMut::with_capacity(total.min(self.trusted()).max(self.buffer.len()))
+        BytesMut::with_capacity((total + AHEAD).min(self.trusted()).max(self.buffer.len()))
     }
 
     /// Puts bytes back in front of those in the buffer. Nothing is held: a large reply has emptied the buffer.
     fn unread(&mut self, bytes: &[u8]) {
+        if self.buffer.is_empty() {
+            self.buffer.extend_from_slice(bytes);
+            return;
+        }
         let behind = core::mem::replace(&mut self.buffer, BytesMut::from(bytes));
         self.buffer.extend_from_slice(&behind);
     }
@@ -199,7 +206,7 @@ impl Input {
             true => Frame::copy_from(&bytes.split_to(len)[..len - tail]),
             false => Frame::from(bytes.split_to(len).freeze().slice(..len - tail)),
         };
-        // What lies behind the reply, if the protocol asked for too much, goes back where it is framed next.
+        // What lies behind the reply goes where it is framed next.
         if !bytes.is_empty() {
             self.unread(&bytes);
             bytes.clear();
