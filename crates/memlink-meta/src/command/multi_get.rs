@@ -72,19 +72,52 @@ impl MultiGet {
         Arc::try_unwrap(self.keys).unwrap_or_else(|shared| shared.to_vec())
     }
 
-    /// Adds the value in `frame`, if it is of the very next key and its header is short: most are. Gives the frame back if not.
+    /// As [`decode`](Command::decode), and makes something of each key and its value while it is at hand.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Command::decode).
+    pub fn decode_with<T>(
+        &self,
+        reply: Reply,
+        mut make: impl FnMut(&Key, Option<Found>) -> T,
+    ) -> Result<Result<Vec<T>, Fault>, Malformed> {
+        let mut frames = parts(reply)?;
+        let end = frames.pop().ok_or(malformed("values without an end"))?;
+        if is_error(end.as_slice()) {
+            return Ok(Err(Fault::read(end.as_slice(), &self.keys)));
+        }
+        if end.as_slice() != b"END" {
+            return Err(malformed("values without an end"));
+        }
+        let (mut keys, mut made) = (self.keys.iter(), Vec::with_capacity(self.keys.len()));
+        for frame in frames {
+            match self.read_next(keys.as_slice().first(), frame) {
+                Ok(found) => made.extend(keys.next().map(|key| make(key, Some(found)))),
+                Err(frame) => match self.read(made.len(), frame)? {
+                    Ok((at, found)) => {
+                        let missed = at.saturating_sub(made.len());
+                        made.extend(keys.by_ref().take(missed).map(|key| make(key, None)));
+                        made.extend(keys.next().map(|key| make(key, Some(found))));
+                    }
+                    Err(fault) => return Ok(Err(fault)),
+                },
+            }
+        }
+        made.extend(keys.map(|key| make(key, None)));
+        Ok(Ok(made))
+    }
+
+    /// The value in `frame`, if it is of this key and its header is short: most are. Gives the frame back if not.
     #[inline]
-    fn read_next(&self, frame: Frame, found: &mut Vec<Option<Found>>) -> Result<(), Frame> {
+    fn read_next(&self, key: Option<&Key>, frame: Frame) -> Result<Found, Frame> {
         let bytes = frame.as_slice();
-        let Some((head, line_len)) =
-            self.keys.get(found.len()).and_then(|key| ValueHead::read_ahead(bytes, key, self.cas))
-        else {
+        let Some((head, line_len)) = key.and_then(|key| ValueHead::read_ahead(bytes, key, self.cas)) else {
             return Err(frame);
         };
         match u32::try_from(head.client_flags) {
             Ok(client_flags) if (bytes.len() - line_len) as u64 == head.size => {
-                found.push(Some(Found { value: frame.into_bytes_from(line_len), client_flags, cas: None }));
-                Ok(())
+                Ok(Found { value: frame.into_bytes_from(line_len), client_flags, cas: None })
             }
             _ => Err(frame),
         }
@@ -141,27 +174,7 @@ impl Command<Meta> for MultiGet {
     }
 
     fn decode(&self, reply: Reply) -> Result<Self::Output, Malformed> {
-        let mut frames = parts(reply)?;
-        let end = frames.pop().ok_or(malformed("values without an end"))?;
-        if is_error(end.as_slice()) {
-            return Ok(Err(Fault::read(end.as_slice(), &self.keys)));
-        }
-        if end.as_slice() != b"END" {
-            return Err(malformed("values without an end"));
-        }
-        let mut found = Vec::with_capacity(self.keys.len());
-        for frame in frames {
-            let Err(frame) = self.read_next(frame, &mut found) else { continue };
-            match self.read(found.len(), frame)? {
-                Ok((at, hit)) => {
-                    found.extend(core::iter::repeat_n(None, at - found.len()));
-                    found.push(Some(hit));
-                }
-                Err(fault) => return Ok(Err(fault)),
-            }
-        }
-        found.extend(core::iter::repeat_n(None, self.keys.len() - found.len()));
-        Ok(Ok(found))
+        self.decode_with(reply, |_, found| found)
     }
 }
 

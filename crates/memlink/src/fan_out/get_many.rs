@@ -2,7 +2,8 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_util::future::join;
-use memlink_meta::{Found, Get, Got, Invalid, Key, MultiGet, Noop};
+use memlink_core::{Command, Encoder, Malformed, Reply, Unsupported};
+use memlink_meta::{Expect, Fault, Get, Got, Invalid, Key, Meta, MultiGet, Noop, Peer};
 
 use super::many::{BulkFuture, Many, each, timing};
 use super::run;
@@ -194,21 +195,19 @@ const LINES_MAX: usize = 8;
 /// Asks for the keys by one line, and where its values are too many to be held at once by ever shorter ones. One outcome for each
 /// key.
 async fn send_halves(client: &Client, server: usize, line: MultiGet, timing: Timing) -> Vec<Outcome> {
-    let mut outcomes = Vec::with_capacity(line.keys().len());
+    let mut outcomes = Vec::new();
     let mut rest = vec![line];
     while let Some(line) = rest.pop() {
-        let answer = send_line_again(client, server, &line, timing).await;
-        let mut keys = line.into_keys();
-        match answer {
-            Ok(found) => {
-                let value = |(key, found): (Key, Option<Found>)| Ok(found.map(|found| Value::plain(key, found.value)));
-                outcomes.extend(keys.into_iter().zip(found).map(value));
-            }
-            Err(error) if error.kind() == ErrorKind::Unclaimed && keys.len() > 1 => {
+        match send_line_again(client, server, &line, timing).await {
+            // The usual case: all of them by the first line.
+            Ok(found) if outcomes.is_empty() && rest.is_empty() => return found,
+            Ok(found) => outcomes.extend(found),
+            Err(error) if error.kind() == ErrorKind::Unclaimed && line.keys().len() > 1 => {
+                let mut keys = line.into_keys();
                 rest.push(MultiGet::new(keys.split_off(keys.len() / 2)));
                 rest.push(MultiGet::new(keys));
             }
-            Err(error) => outcomes.extend(keys.iter().map(|_| Err(error.clone()))),
+            Err(error) => outcomes.extend(line.keys().iter().map(|_| Err(error.clone()))),
         }
     }
     outcomes
@@ -220,7 +219,7 @@ async fn send_line_again(
     server: usize,
     line: &MultiGet,
     timing: Timing,
-) -> Result<Vec<Option<Found>>, Error> {
+) -> Result<Vec<Outcome>, Error> {
     let mut attempts = 0;
     loop {
         attempts += 1;
@@ -236,8 +235,8 @@ async fn send_line(
     server: usize,
     line: MultiGet,
     timing: Timing,
-) -> Result<Vec<Option<Found>>, Error> {
-    let (line, fence) = client.cluster().send_pair(server, line, Noop, timing);
+) -> Result<Vec<Outcome>, Error> {
+    let (line, fence) = client.cluster().send_pair(server, Line(line), Noop, timing);
     let (line, fence) = (line.once(), fence.once());
     let name = line.server_name();
     let (line, fence) = join(line, fence).await;
@@ -245,6 +244,29 @@ async fn send_line(
     let found = line?.map_err(|fault| Error::fault(name.clone(), &fault))?;
     fence?.map_err(|fault| Error::fault(name, &fault))?;
     Ok(found)
+}
+
+/// A line of keys, whose answer is read as the outcomes of its keys.
+struct Line(MultiGet);
+
+impl Command<Meta> for Line {
+    type Output = Result<Vec<Outcome>, Fault>;
+
+    fn check(&self, peer: &Peer) -> Result<(), Unsupported> {
+        self.0.check(peer)
+    }
+
+    fn size_hint(&self) -> usize {
+        self.0.size_hint()
+    }
+
+    fn encode(&self, peer: &Peer, serial: u64, out: &mut Encoder<'_>) -> Expect {
+        self.0.encode(peer, serial, out)
+    }
+
+    fn decode(&self, reply: Reply) -> Result<Self::Output, Malformed> {
+        self.0.decode_with(reply, |key, found| Ok(found.map(|found| Value::plain(key.clone(), found.value))))
+    }
 }
 
 impl Client {
