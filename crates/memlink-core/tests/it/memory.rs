@@ -156,3 +156,78 @@ fn a_value_that_is_kept_keeps_little_else() {
     callers.iter().for_each(|n| world.assert_replied(*n));
     world.check_end();
 }
+
+/// Largest single request for memory while these bytes come in pieces.
+fn largest_of(world: &mut World, bytes: &[u8]) -> usize {
+    measure(|| bytes.chunks(4_000).for_each(|piece| world.receive(piece))).1
+}
+
+/// The replies to commands of these kinds, as the server would send them now.
+fn replies_to(world: &mut World, kinds: &[Kind]) -> Vec<u8> {
+    for kind in kinds {
+        world.submit(*kind);
+    }
+    world.take();
+    world.write(usize::MAX);
+    world.replies.drain(..).collect()
+}
+
+#[test]
+fn memory_of_a_large_reply_serves_the_next_once_nobody_has_it() {
+    let mut world = World::open_with(Limits::default());
+    let largest = |world: &mut World, len| {
+        let replies = replies_to(world, &[Kind::Value(len)]);
+        largest_of(world, &replies)
+    };
+    assert!(largest(&mut world, 300_000) >= 60 * KIB);
+    // The first is still there: each has memory of its own, all of it at once.
+    assert!(largest(&mut world, 300_000) >= 300_000);
+    world.look_all();
+    for len in [300_000, 299_000, 280_000, 300_000] {
+        assert!(largest(&mut world, len) < 16 * KIB, "{len}");
+        world.look_all();
+    }
+    // A much smaller one would keep too much.
+    assert!(largest(&mut world, 200_000) >= 200_000);
+    world.look_all();
+    world.incoming.shrink();
+    assert!(largest(&mut world, 200_000) >= 200_000, "an idle connection keeps nothing");
+    world.look_all();
+    world.check_end();
+}
+
+#[test]
+fn memory_of_a_large_reply_is_not_kept_for_ever() {
+    let mut world = World::open_with(Limits::default());
+    let largest = |world: &mut World| {
+        let replies = replies_to(world, &[Kind::Value(100_000)]);
+        let largest = largest_of(world, &replies);
+        world.look_all();
+        largest
+    };
+    largest(&mut world);
+    assert!(largest(&mut world) < 16 * KIB);
+    for _ in 0..900 {
+        let replies = replies_to(&mut world, &[Kind::Value(1_000)]);
+        world.receive(&replies);
+        world.look_all();
+    }
+    assert!(largest(&mut world) >= 100_000);
+    world.check_end();
+}
+
+#[test]
+fn a_header_buys_no_more_than_was_received_before() {
+    for before in [100 * KIB, 1024 * KIB] {
+        let mut world = World::open_with(Limits::default());
+        let replies = replies_to(&mut world, &[Kind::Value(before)]);
+        world.receive(&replies);
+        replies_to(&mut world, &[Kind::Value(0)]);
+        let (peak, _) = measure(|| {
+            world.incoming.handle_bytes(world.now(), format!("= 1 {}\r\n", 8 * 1024 * KIB).as_bytes());
+            world.incoming.poll_replies().expect("a header");
+            world.incoming.read_with(|space| assert!(space.has_remaining_mut()));
+        });
+        assert!(peak <= replies.len() + 5 * KIB, "{before}: {peak}");
+    }
+}

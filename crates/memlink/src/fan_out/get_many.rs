@@ -230,12 +230,7 @@ async fn send_line_again(
     }
 }
 
-async fn send_line(
-    client: &Client,
-    server: usize,
-    line: MultiGet,
-    timing: Timing,
-) -> Result<Vec<Outcome>, Error> {
+async fn send_line(client: &Client, server: usize, line: MultiGet, timing: Timing) -> Result<Vec<Outcome>, Error> {
     let (line, fence) = client.cluster().send_pair(server, Line(line), Noop, timing);
     let (line, fence) = (line.once(), fence.once());
     let name = line.server_name();
