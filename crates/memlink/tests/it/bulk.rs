@@ -232,3 +232,23 @@ async fn a_bulk_request_ends_with_its_timeout() {
     assert_eq!(client.get("k").timeout(Duration::from_secs(20)).await.show(), "none");
     assert_eq!(client.stats().servers[0].counters.opened, 1);
 }
+
+#[tokio::test]
+async fn values_of_a_line_share_memory_until_they_are_detached() {
+    let server = TestServer::start().await.unwrap();
+    let client = Client::builder().servers([Server::tcp(&server.address()).unwrap()]).connect().await.unwrap();
+    let keys: Vec<_> = (0..100).map(|n| format!("key-{n}")).collect();
+    client.set_many(keys.iter().map(|key| (key, vec![b'x'; 100]))).await.all().unwrap();
+    let values = client.get_many(&keys).await.all().unwrap();
+    let values: Vec<_> = values.into_iter().map(|value| value.expect("a hit")).collect();
+    let at = |value: &memlink::Value| value.as_ptr() as usize;
+    // What lies between two values on the wire lies between them in memory, but where a read ended the room for it.
+    let is_next = |n: &usize| {
+        let head = format!("VALUE {} 0 100\r\n", keys[*n]).len();
+        at(&values[*n]) == at(&values[n - 1]) + 100 + "\r\n".len() + head
+    };
+    assert!((1..100).filter(is_next).count() > 90);
+    let detached = values[50].clone().detach();
+    assert_eq!(detached, values[50]);
+    assert_ne!(at(&detached), at(&values[50]));
+}
