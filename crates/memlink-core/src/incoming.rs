@@ -140,6 +140,11 @@ impl<P: Protocol> Incoming<P> {
         if n > 0 && !self.is_tail_whole && self.pending.len() == 1 {
             self.owed_since = now;
         }
+        if let Some(end) = transmit.last_entry_end().filter(|_| transmit.is_done()) {
+            // All of them have left, as they mostly do.
+            self.note_owed(now, end, true);
+            self.pending.extend(transmit.drain_entries());
+        }
         while let Some(entry) = transmit.pop_started() {
             self.push_pending(now, entry, false);
         }
@@ -149,11 +154,16 @@ impl<P: Protocol> Incoming<P> {
 
     /// Notes one command that has left; `is_whole` says whether all of it is known to have been written.
     pub(crate) fn push_pending(&mut self, now: Tick, entry: Entry<P::Expect>, is_whole: bool) {
+        self.note_owed(now, entry.end, is_whole);
+        self.pending.push_back(entry);
+    }
+
+    /// Something is owed from now on; the youngest command ends at `end` of its transmit.
+    fn note_owed(&mut self, now: Tick, end: usize, is_whole: bool) {
         if self.pending.is_empty() {
             self.owed_since = now;
         }
-        (self.tail_end, self.is_tail_whole) = (entry.end, is_whole);
-        self.pending.push_back(entry);
+        (self.tail_end, self.is_tail_whole) = (end, is_whole);
     }
 
     /// Frames what is there and gathers the replies, up to the budget of a turn.

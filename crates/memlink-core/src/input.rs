@@ -8,7 +8,7 @@ use crate::{Frame, Reply};
 /// The bytes that one connection has read and not yet handed over, and the room for the next read.
 ///
 /// ```text
-///   buffer   [ parts of the reply at hand, held | not yet framed | free ]
+///   buffer   [ handed over | parts of the reply at hand, held | not yet framed | free ]
 ///   large    [ one reply or part, as far as it has come | free ]            what follows it goes to the buffer
 ///   parts    those of the reply at hand that have left the buffer
 /// ```
@@ -22,7 +22,9 @@ use crate::{Frame, Reply};
 #[derive(Debug)]
 pub(crate) struct Input {
     buffer: BytesMut,
-    /// The parts at the start of the buffer, each without its terminator.
+    /// How many bytes at the start of the buffer were handed over; they go before the next read.
+    done: usize,
+    /// The parts behind them, each without its terminator, by their offsets from there.
     held: Vec<Range<usize>>,
     /// How much of the buffer they take.
     held_len: usize,
@@ -76,6 +78,7 @@ impl Input {
     pub(crate) fn new() -> Input {
         Input {
             buffer: BytesMut::new(),
+            done: 0,
             held: Vec::new(),
             held_len: 0,
             large: None,
@@ -102,11 +105,23 @@ impl Input {
             let room = bytes.capacity().min(*whole + AHEAD) - bytes.len();
             return read(&mut bytes.limit(room));
         }
+        self.drop_done();
         if self.buffer.capacity() - self.buffer.len() < self.read_len / 2 {
             self.copy_held();
+            self.drop_done();
             self.buffer.reserve(self.read_len);
         }
         read(&mut (&mut self.buffer).limit(self.read_len))
+    }
+
+    /// Makes the room of what was handed over free.
+    #[inline]
+    fn drop_done(&mut self) {
+        match core::mem::take(&mut self.done) {
+            0 => {}
+            all if all == self.buffer.len() => self.buffer.clear(),
+            some => self.buffer.advance(some),
+        }
     }
 
     /// Notes that `n` bytes were read.
@@ -129,7 +144,7 @@ impl Input {
     pub(crate) fn unframed(&self) -> &[u8] {
         match &self.large {
             Some((bytes, _)) => bytes,
-            None => &self.buffer[self.held_len..],
+            None => &self.buffer[self.done + self.held_len..],
         }
     }
 
@@ -159,6 +174,7 @@ impl Input {
             }
             None if total >= LARGE_MIN && is_much => {
                 self.copy_held();
+                self.drop_done();
                 let mut bytes = self.large_buffer(total);
                 bytes.extend_from_slice(&self.buffer);
                 self.buffer.clear();
@@ -195,8 +211,8 @@ impl Input {
     pub(crate) fn take(&mut self, len: usize, tail: usize) -> Frame {
         let Some((mut bytes, _)) = self.large.take() else {
             self.copy_held();
-            let frame = Frame::copy_from(&self.buffer[..len - tail]);
-            self.buffer.advance(len);
+            let frame = Frame::copy_from(&self.buffer[self.done..self.done + len - tail]);
+            self.done += len;
             return frame;
         };
         self.read_len = READ_LEN_MIN;
@@ -258,12 +274,12 @@ impl Input {
             return;
         }
         if !self.held.is_empty() {
-            let shared = Bytes::copy_from_slice(&self.buffer[..self.held_len]);
+            let shared = Bytes::copy_from_slice(&self.buffer[self.done..self.done + self.held_len]);
             // One more for the end of the reply.
             self.parts.reserve(self.held.len() + 1);
             self.parts.extend(self.held.drain(..).map(|part| Frame::from(shared.slice(part))));
         }
-        self.buffer.advance(core::mem::take(&mut self.held_len));
+        self.done += core::mem::take(&mut self.held_len);
     }
 
     /// As [`take`](Input::take), for the end of a reply: gives the whole of it, or `None` if its parts were too many.
@@ -298,7 +314,7 @@ impl Input {
 
     /// Lets go of memory that an idle connection does not need. Only when it is empty.
     pub(crate) fn shrink(&mut self) {
-        self.buffer = BytesMut::new();
+        (self.buffer, self.done) = (BytesMut::new(), 0);
         self.held = Vec::new();
         self.spare = None;
         self.read_len = READ_LEN_MIN;

@@ -287,6 +287,16 @@ impl<E> Transmit<E> {
         self.base + self.chunk.len as u64
     }
 
+    /// Where the last entry ends, counted from the first byte.
+    pub(crate) fn last_entry_end(&self) -> Option<usize> {
+        self.chunk.entries.back().map(|entry| entry.end)
+    }
+
+    /// All entries, in their order.
+    pub(crate) fn drain_entries(&mut self) -> impl Iterator<Item = Entry<E>> + '_ {
+        self.chunk.entries.drain(..)
+    }
+
     /// The next entry of which at least one byte was written.
     #[inline]
     pub(crate) fn pop_started(&mut self) -> Option<Entry<E>> {
