@@ -91,7 +91,8 @@ pub enum Verdict {
         tail: usize,
     },
     /// The first `len` bytes are one part of the head's reply; more parts or its end follow. Parts are handed over together
-    /// with the end, in order. For replies made of many values, each of which deserves a buffer of its own. All together hold
+    /// with the end, in order. For replies made of many values. Where one part ends and the next begins may depend on how the bytes
+    /// were cut, as long as what is decoded does not. All together hold
     /// at most [`Limits::unclaimed_bytes_max`].
     Part {
         /// Length of the part in bytes, terminator included.

@@ -122,9 +122,9 @@ impl Protocol for Meta {
                 }
             }
             Shape::Values(shape) => {
-                if let Some(len) = usual_value(state, shape, input, limits) {
+                let len = usual_values(state, shape, input, limits);
+                if len > 0 {
                     state.next();
-                    state.keys_passed += 1;
                     return Verdict::Part { len, tail: 2 };
                 }
             }
@@ -295,6 +295,23 @@ fn values(state: &mut State, shape: &ValuesShape, input: &[u8], limits: &Limits)
         }
         Err(verdict) => verdict,
     }
+}
+
+/// From this length on a part takes no further value: values of one part share memory.
+const RUN_LEN: usize = 16 * 1024;
+
+/// The length of all values at the start of the input that are of the very next keys and have wholly arrived; 0 when there is none.
+/// They make one part: most of the work for a part does not depend on how many values it has.
+#[inline]
+fn usual_values(state: &mut State, shape: &ValuesShape, input: &[u8], limits: &Limits) -> usize {
+    let mut len = 0;
+    while len < RUN_LEN
+        && let Some(next) = usual_value(state, shape, input.get(len..).unwrap_or_default(), limits)
+    {
+        state.keys_passed += 1;
+        len += next;
+    }
+    len
 }
 
 /// The length of a value that is of the very next key and has wholly arrived; `None` for all others, right or wrong.

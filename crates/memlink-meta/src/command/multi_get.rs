@@ -92,41 +92,48 @@ impl MultiGet {
         }
         let (mut keys, mut made) = (self.keys.iter(), Vec::with_capacity(self.keys.len()));
         for frame in frames {
-            match self.read_next(keys.as_slice().first(), frame) {
-                Ok(found) => made.extend(keys.next().map(|key| make(key, Some(found)))),
-                Err(frame) => match self.read(made.len(), frame)? {
-                    Ok((at, found)) => {
-                        let missed = at.saturating_sub(made.len());
-                        made.extend(keys.by_ref().take(missed).map(|key| make(key, None)));
-                        made.extend(keys.next().map(|key| make(key, Some(found))));
-                    }
-                    Err(fault) => return Ok(Err(fault)),
-                },
+            let part = frame.into_bytes_from(0);
+            let mut start = 0;
+            // Values of the very next keys, with a line end between them.
+            while let Some((found, end)) = keys.as_slice().first().and_then(|key| self.read_next(key, &part, start)) {
+                made.extend(keys.next().map(|key| make(key, Some(found))));
+                start = end + 2;
+            }
+            if start >= part.len() {
+                continue;
+            }
+            match self.read(made.len(), part.slice(start..))? {
+                Ok((at, found)) => {
+                    let missed = at.saturating_sub(made.len());
+                    made.extend(keys.by_ref().take(missed).map(|key| make(key, None)));
+                    made.extend(keys.next().map(|key| make(key, Some(found))));
+                }
+                Err(fault) => return Ok(Err(fault)),
             }
         }
         made.extend(keys.map(|key| make(key, None)));
         Ok(Ok(made))
     }
 
-    /// The value in `frame`, if it is of this key and its header is short: most are. Gives the frame back if not.
+    /// The value at `start` of a part and where it ends, if it is of this key and its header is short: most are. The part ends there,
+    /// or goes on behind a line end.
     #[inline]
-    fn read_next(&self, key: Option<&Key>, frame: Frame) -> Result<Found, Frame> {
-        let bytes = frame.as_slice();
-        let Some((head, line_len)) = key.and_then(|key| ValueHead::read_ahead(bytes, key, self.cas)) else {
-            return Err(frame);
-        };
-        match u32::try_from(head.client_flags) {
-            Ok(client_flags) if (bytes.len() - line_len) as u64 == head.size => {
-                Ok(Found { value: frame.into_bytes_from(line_len), client_flags, cas: None })
-            }
-            _ => Err(frame),
+    fn read_next(&self, key: &Key, part: &Bytes, start: usize) -> Option<(Found, usize)> {
+        let rest = part.get(start..)?;
+        let (head, line_len) = ValueHead::read_ahead(rest, key, self.cas)?;
+        let client_flags = u32::try_from(head.client_flags).ok()?;
+        let end = line_len.checked_add(usize::try_from(head.size).ok()?)?;
+        match rest.get(end..)? {
+            [] | [b'\r', b'\n', ..] => {}
+            _ => return None,
         }
+        Some((Found { value: part.slice(start + line_len..start + end), client_flags, cas: None }, start + end))
     }
 
     /// One value, and which of the keys it belongs to. `Ok(Err(_))` when it cannot be told as this crate tells values.
     #[inline(never)]
-    fn read(&self, from: usize, frame: Frame) -> Result<Result<(usize, Found), Fault>, Malformed> {
-        let bytes = frame.as_slice();
+    fn read(&self, from: usize, part: Bytes) -> Result<Result<(usize, Found), Fault>, Malformed> {
+        let bytes = &part[..];
         let line_len = memchr(b'\r', bytes).unwrap_or(bytes.len());
         let head = ValueHead::read(bytes.get(..line_len).unwrap_or_default(), self.cas)
             .ok_or(malformed("a part that is no value"))?;
@@ -136,7 +143,7 @@ impl MultiGet {
         }
         let Ok(client_flags) = u32::try_from(head.client_flags) else { return Ok(Err(large_client_flags())) };
         let cas = head.cas;
-        Ok(Ok((at, Found { value: frame.into_bytes_from(line_len + 2), client_flags, cas })))
+        Ok(Ok((at, Found { value: part.slice(line_len + 2..), client_flags, cas })))
     }
 }
 
