@@ -2,7 +2,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 use memchr::memchr;
-use memlink_core::{Command, Encoder, Frame, Malformed, Reply};
+use memlink_core::{Command, Encoder, Malformed, Reply};
 
 use super::{Verb, get::large_client_flags, refuse};
 use crate::{
