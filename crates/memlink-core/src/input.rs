@@ -100,9 +100,9 @@ impl Input {
         {
             if bytes.len() == bytes.capacity() {
                 let more = bytes.len().max(trusted.saturating_sub(bytes.len()));
-                grow(bytes, more.min(*whole + AHEAD - bytes.len()));
+                grow(bytes, more.min(whole.saturating_add(AHEAD) - bytes.len()));
             }
-            let room = bytes.capacity().min(*whole + AHEAD) - bytes.len();
+            let room = bytes.capacity().min(whole.saturating_add(AHEAD)) - bytes.len();
             return read(&mut bytes.limit(room));
         }
         self.drop_done();
@@ -194,7 +194,7 @@ impl Input {
         {
             return handle;
         }
-        BytesMut::with_capacity((total + AHEAD).min(self.trusted()).max(self.buffer.len()))
+        BytesMut::with_capacity(total.saturating_add(AHEAD).min(self.trusted()).max(self.buffer.len()))
     }
 
     /// Puts bytes back in front of those in the buffer. Nothing is held: a large reply has emptied the buffer.

@@ -31,7 +31,11 @@ const SEVERAL: usize = 2;
 impl Linger {
     /// Whether to wait one turn before writing the `queued` bytes, now that `handed_over` callers were woken.
     pub(super) fn waits(&mut self, queued: usize, handed_over: usize) -> bool {
-        match self.since.take() {
+        match self.since {
+            Some(_) => {
+                self.end(queued);
+                false
+            }
             None if queued >= ENOUGH || (queued == 0 && handed_over < SEVERAL) => false,
             None if self.skip > 0 => {
                 self.skip -= 1;
@@ -41,14 +45,17 @@ impl Linger {
                 self.since = Some(queued);
                 true
             }
-            Some(before) if queued > before => {
-                self.penalty = 0;
-                false
-            }
+        }
+    }
+
+    /// The turn is over: a wait, if there was one, has gathered `queued` bytes in all.
+    pub(super) fn end(&mut self, queued: usize) {
+        match self.since.take() {
+            None => {}
+            Some(before) if queued > before => self.penalty = 0,
             Some(_) => {
                 self.penalty = (2 * self.penalty + 1).min(PENALTY_MAX);
                 self.skip = self.penalty;
-                false
             }
         }
     }

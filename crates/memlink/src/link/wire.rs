@@ -48,6 +48,15 @@ pub(super) struct Driven {
     pub(super) is_drained: bool,
 }
 
+/// Which look of a turn it is.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// Others have had their turn: a wait for them is over, and none is begun.
+    Begins,
+    /// Others get theirs now.
+    Ends,
+}
+
 /// How long a connection is idle before it lets go of its buffers.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
@@ -83,15 +92,18 @@ impl<P: LinkProtocol> Wire<P> {
         is_due: bool,
         woken: &mut Vec<Waker>,
     ) -> Result<Driven, Broken> {
-        if self.has_unframed {
-            // What the callers of the replies so far have asked since leaves before the others get theirs.
-            self.drive_gathered(cx, shared, now, woken)?;
-        }
-        self.drive_read(cx, shared, now, woken)?;
         if is_due {
+            // All that has come counts before anybody's time is over: the program may have been suspended.
+            self.drive_all_read(cx, shared, now, woken)?;
             self.drive_timeouts(shared, now, woken)?;
+        } else {
+            if self.has_unframed {
+                // What the callers of the replies so far have asked since leaves before the others get theirs.
+                self.drive_gathered(cx, shared, now, woken, Turn::Begins)?;
+            }
+            self.drive_read(cx, shared, now, woken)?;
         }
-        let driven = self.drive_gathered(cx, shared, now, woken)?;
+        let driven = self.drive_gathered(cx, shared, now, woken, Turn::Ends)?;
         Ok(Driven { timeout: driven.timeout.min(self.poll_timeout()), ..driven })
     }
 
@@ -102,14 +114,34 @@ impl<P: LinkProtocol> Wire<P> {
         shared: &Shared<P>,
         now: Tick,
         woken: &mut Vec<Waker>,
+        turn: Turn,
     ) -> Result<Driven, Broken> {
-        let driven = self.look(cx, shared, woken)?;
+        let driven = self.look(cx, shared, woken, turn)?;
         if let Err(why) = self.drive_write(cx, now) {
             // What the server has said before it closed may tell more than the failed write.
-            self.drive_read(cx, shared, now, woken)?;
+            self.drive_all_read(cx, shared, now, woken)?;
             return Err(why);
         }
         Ok(driven)
+    }
+
+    /// Reads, and hands over all that has been read, without regard to the budget of a turn.
+    fn drive_all_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<P>,
+        now: Tick,
+        woken: &mut Vec<Waker>,
+    ) -> Result<(), Broken> {
+        // What is left over from the last turn comes before a read, which it would keep from happening.
+        while std::mem::take(&mut self.has_unframed) {
+            self.drive_replies(cx, shared, now, woken)?;
+        }
+        self.drive_read(cx, shared, now, woken)?;
+        while std::mem::take(&mut self.has_unframed) {
+            self.drive_replies(cx, shared, now, woken)?;
+        }
+        Ok(())
     }
 
     fn drive_read(
@@ -202,7 +234,13 @@ impl<P: LinkProtocol> Wire<P> {
     }
 
     /// Looks at what callers have left, and takes what is to be written unless it pays to wait a turn for more.
-    fn look(&mut self, cx: &mut Context<'_>, shared: &Shared<P>, woken: &mut Vec<Waker>) -> Result<Driven, Broken> {
+    fn look(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<P>,
+        woken: &mut Vec<Waker>,
+        turn: Turn,
+    ) -> Result<Driven, Broken> {
         let mut guarded = shared.lock();
         guarded.register(cx);
         // A protocol without an opening exchange is open at once.
@@ -212,8 +250,18 @@ impl<P: LinkProtocol> Wire<P> {
         {
             return Err(Broken::Malformed(what));
         }
-        let handed_over = std::mem::take(&mut self.handed_over);
-        if self.transmit.is_done() && self.linger.waits(guarded.connection.queued_bytes(), handed_over) {
+        let queued = guarded.connection.queued_bytes();
+        let waits = match turn {
+            Turn::Begins => {
+                self.linger.end(queued);
+                false
+            }
+            Turn::Ends => {
+                let handed_over = std::mem::take(&mut self.handed_over);
+                self.transmit.is_done() && self.linger.waits(queued, handed_over)
+            }
+        };
+        if waits {
             // A task that wakes itself goes behind all that are ready to run: those callers add to this write.
             guarded.connection.expect_driver();
             cx.waker().wake_by_ref();

@@ -277,3 +277,22 @@ async fn a_frozen_server_is_left_and_found_again() {
     until_async("it answers again", async || client.get("k").await.is_ok()).await;
     assert!(client.stats().servers[0].counters.opened >= 2);
 }
+
+/// A program that was suspended finds the replies and its deadlines passed at the same moment: what has come counts, all of it.
+#[tokio::test(start_paused = true)]
+async fn replies_that_came_in_time_are_not_late_because_the_program_was_suspended() {
+    const CALLERS: usize = 200;
+    let mut pipes = Pipes::new(ROOM);
+    let client = pipes.client(endless());
+    let mut end = prove(&mut pipes, &client).await;
+    for round in 0..3 {
+        let gets: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(client.get("k").timeout(ms(300)).into_future())).collect();
+        end.expect(&"mg k v\r\n".repeat(CALLERS)).await;
+        // Everything is there before anybody looks, and then all the time is over at once.
+        end.say(&"VA 1\r\nx\r\n".repeat(CALLERS)).await;
+        tokio::time::advance(ms(600)).await;
+        for get in gets {
+            assert_eq!(get.await.unwrap().show(), "\"x\"", "round {round}");
+        }
+    }
+}
