@@ -27,7 +27,7 @@ pub const CASES: &[CodecCase] = &[
     CodecCase { name: "frame VA 100 with t, c and f", run: frame_va_with_flags },
     CodecCase { name: "decode HD of a set", run: decode_hd },
     CodecCase { name: "decode VA 100, sharing the frame", run: decode_shared },
-    CodecCase { name: "of it: a clone of the frame, and its drop", run: clone_frame },
+    CodecCase { name: "of it: a clone of the frame", run: clone_frame },
     CodecCase { name: "decode VA 100, copied", run: decode_copied },
     CodecCase { name: "of it: allocation, copy and release", run: copy_frame },
     CodecCase { name: "frame and decode VA 100, copied", run: frame_and_decode },
@@ -157,7 +157,8 @@ fn clone_frame(times: u64) {
     let reply = va();
     let whole = Bytes::copy_from_slice(&reply[..reply.len() - 2]);
     for _ in 0..times {
-        black_box(&Reply::One(Frame::from(black_box(&whole).clone())));
+        // Without its drop: letting go of the value is a part of decoding it.
+        std::mem::forget(black_box(Reply::One(Frame::from(black_box(&whole).clone()))));
     }
 }
 

@@ -5,8 +5,8 @@ use bytes::{Buf, Bytes};
 
 /// The bytes of one reply, or of one part of it, without the terminator that framing has checked.
 ///
-/// A short one is held in place and costs no allocation; a longer one is a [`Bytes`] of exactly its length, so that keeping
-/// it never keeps anything else alive.
+/// A short one is held in place and costs no allocation; a longer one is a [`Bytes`], mostly of exactly its length. It never keeps
+/// a read buffer alive: a large one may keep up to twice its length, and the parts of one reply share memory of up to 16 KiB and a part.
 #[derive(Clone)]
 pub struct Frame(Repr);
 
@@ -148,6 +148,7 @@ impl Reply {
 /// The first `N` of `bytes`, and zeros behind them where there are fewer: for short bytes that are held in place.
 ///
 /// Two copies of constant length, which may overlap, do what one of any length would, without a call.
+#[doc(hidden)]
 #[must_use]
 #[inline]
 pub fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {

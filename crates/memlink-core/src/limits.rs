@@ -36,7 +36,8 @@ pub struct Limits {
     /// it further replies are dropped and their callers told so. A reply of many parts, and unasked messages that nobody takes,
     /// may not hold more either. Default 64 MiB.
     pub unclaimed_bytes_max: usize,
-    /// Replies completed in one turn before others get their turn. Default 512: about 100 µs of work.
+    /// Replies completed in one turn before others get their turn. Default 512: about 100 µs of work. Where many are owed a turn
+    /// ends when half of them have come.
     pub turn_replies_max: usize,
     /// Bytes of replies completed in one turn. Default 64 KiB: completing more before any caller has run makes the allocator
     /// grow and trim its heap each time, and that costs more than a turn does.

@@ -14,8 +14,8 @@ impl<P: Protocol, W> Connection<P, W> {
     /// [`poll_sent`](Connection::poll_sent) comes first: the replies to what callers have written come before those to what is
     /// handed out here. As long as that is not passed on, nothing is.
     ///
-    /// This is also how the driver says that it has looked: callers who bring more wake it again. It calls this in every turn,
-    /// with an empty transmit while there is no connection.
+    /// This is also how the driver says that it has looked: callers who bring more wake it again. It calls this in every turn, with
+    /// an empty transmit while there is no connection, or [`expect_driver`](Connection::expect_driver) when it comes back by itself.
     pub fn poll_transmit(&mut self, transmit: &mut Transmit<P::Expect>, woken: &mut Vec<W>) {
         self.is_driver_notified = false;
         self.sync(transmit.written());

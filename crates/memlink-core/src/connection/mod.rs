@@ -36,6 +36,7 @@ pub use transport::Remains;
 ///   -----------------------------------------------------------------------------
 ///   one driver     dialling / opened / closed / down         when the transport changes transport.rs, opening.rs
 ///                  poll_sent, then poll_transmit -> write -> Incoming::handle_written   driver.rs
+///                  or expect_driver, to come back after a turn
 ///                  read -> Incoming::handle_input
 ///                  poll_sent -> Incoming::poll_replies -> handle_replies
 ///                  handle_timeout at poll_timeout                                       expiry.rs

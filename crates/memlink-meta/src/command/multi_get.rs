@@ -153,7 +153,7 @@ const FRAME_LEN: usize = 6;
 /// A hit of a [`MultiGet`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The value. Those of one line may share memory: one that is kept may keep up to 16 KiB of the others alive.
+    /// The value. Those of one line may share memory: one that is kept may keep up to 16 KiB of others and one more alive.
     pub value: Bytes,
     /// The number that was stored with it.
     pub client_flags: u32,
@@ -170,7 +170,8 @@ impl Command<Meta> for MultiGet {
     }
 
     fn encode(&self, _peer: &Peer, _serial: u64, out: &mut Encoder<'_>) -> Expect {
-        out.reserve(self.line_len);
+        // A short key is put with the zeros behind it, which need room for a moment.
+        out.reserve(self.line_len + Key::SHORT_MAX);
         out.put(if self.cas { b"gets" } else { b"get" });
         for key in self.keys.iter() {
             out.put_u8(b' ');

@@ -271,7 +271,8 @@ impl Client {
     /// As long as nothing but values is asked for, keys travel by the classic `get` of many keys, which costs the server least; it
     /// shows stale items and placeholders as plain hits. With any `with_…` option each key is asked for by an `mg` of its own.
     ///
-    /// Values of one line share memory: see [`Value`].
+    /// Values of one line share memory: see [`Value`]. A line asks for up to 100 keys. When what they hold is more than one reply may
+    /// ([`Limits::unclaimed_bytes_max`](crate::Limits), 64 MiB), which takes values of more than 512 KiB, it is asked again in halves.
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany<'_> {
         let given = keys.into_iter();
         let (mut keys, mut refused) = (Vec::with_capacity(given.size_hint().0), Vec::new());
