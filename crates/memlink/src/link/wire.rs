@@ -48,6 +48,10 @@ pub(super) struct Driven {
     pub(super) is_drained: bool,
 }
 
+/// How often a turn that has waits to end goes back to the socket: what a socket holds is read by then, and a server that streams
+/// without an end keeps nobody's time from being called.
+const READS_MAX: usize = 64;
+
 /// Which look of a turn it is.
 #[derive(Debug, Clone, Copy)]
 enum Turn {
@@ -125,7 +129,7 @@ impl<P: LinkProtocol> Wire<P> {
         Ok(driven)
     }
 
-    /// Reads, and hands over all that has been read, without regard to the budget of a turn.
+    /// Reads what lies in the socket, and hands over all of it, beyond the budget of a turn.
     fn drive_all_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -133,13 +137,15 @@ impl<P: LinkProtocol> Wire<P> {
         now: Tick,
         woken: &mut Vec<Waker>,
     ) -> Result<(), Broken> {
-        // What is left over from the last turn comes before a read, which it would keep from happening.
-        while std::mem::take(&mut self.has_unframed) {
-            self.drive_replies(cx, shared, now, woken)?;
-        }
-        self.drive_read(cx, shared, now, woken)?;
-        while std::mem::take(&mut self.has_unframed) {
-            self.drive_replies(cx, shared, now, woken)?;
+        let mut received = None;
+        for _ in 0..READS_MAX {
+            while std::mem::take(&mut self.has_unframed) {
+                self.drive_replies(cx, shared, now, woken)?;
+            }
+            if received.replace(self.incoming.received()) == Some(self.incoming.received()) {
+                break;
+            }
+            self.drive_read(cx, shared, now, woken)?;
         }
         Ok(())
     }
