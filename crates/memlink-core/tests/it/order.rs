@@ -93,6 +93,44 @@ fn a_turn_has_a_budget() {
     world.check_end();
 }
 
+/// All answers of a burst come at once; callers ask again, leave, and ask for other things between the halves.
+#[test]
+fn a_burst_is_handed_over_by_halves_and_stays_in_order() {
+    let mut world = World::open_with(Limits { in_flight_max: 512, ..Limits::default() });
+    let mut callers: Vec<usize> = (0..100).map(|_| world.submit(Kind::Echo)).collect();
+    for round in 0..20 {
+        world.take();
+        world.write(usize::MAX);
+        let bytes: Vec<u8> = world.replies.drain(..).collect();
+        world.incoming.handle_bytes(world.now(), &bytes);
+        let mut turns = Vec::new();
+        loop {
+            let before = world.stats().replied;
+            let framed = world.drive_replies();
+            turns.push(world.stats().replied - before);
+            world.look_all();
+            let kind = [Kind::Echo, Kind::Value(40), Kind::Many(3), Kind::Put(9)][round % 4];
+            callers.extend((0..turns[turns.len() - 1]).map(|_| world.submit(kind)));
+            if round % 3 == 1 {
+                world.leave(callers.len() - 1);
+            }
+            // What is asked between the halves leaves in front of the second.
+            world.take();
+            world.write(usize::MAX);
+            if framed != Ok(memlink_core::Framed::Budget) {
+                break;
+            }
+        }
+        assert!(turns.len() > 1 || round > 0, "{turns:?}");
+        assert!(turns.iter().all(|turn| *turn <= 64), "{turns:?}");
+    }
+    while !world.replies.is_empty() || !world.connection.is_drained() {
+        world.turn();
+    }
+    world.look_all();
+    world.check_end();
+}
+
 #[test]
 fn a_silent_command_is_answered_by_the_next_reply() {
     let mut world = World::new(Line { rounds: 2, ..Line::default() }, Limits::default());
