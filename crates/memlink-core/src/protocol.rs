@@ -54,6 +54,12 @@ pub trait Protocol {
         input: &[u8],
         limits: &Limits,
     ) -> Verdict;
+
+    /// Takes a message that nobody asked for ([`Verdict::Unasked`]). Called by whoever serves the connection, between two replies:
+    /// return soon, never block. Throws it away unless told otherwise; it is counted in any case.
+    fn unasked(&self, message: Frame) {
+        drop(message);
+    }
 }
 
 /// The command at the head of the queue, as [`Protocol::frame`] sees it.

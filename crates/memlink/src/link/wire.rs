@@ -208,7 +208,7 @@ impl<P: LinkProtocol> Wire<P> {
                 wake_all(woken);
                 handled?;
             }
-            self.incoming.drain_unasked().for_each(drop);
+            self.incoming.drain_unasked().for_each(|message| shared.protocol.unasked(message));
             match framed? {
                 Framed::NeedInput => return Ok(()),
                 Framed::NeedPending => {}
