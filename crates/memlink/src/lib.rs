@@ -108,7 +108,7 @@ pub use value::Value;
 /// Any other protocol on the same connections: what a protocol is made of, and what it is put on.
 pub mod generic {
     pub use memlink_core::{
-        Ask, Command, Encoder, Frame, Malformed, Protocol, Refusal, Reply, Step, Unsupported, Verdict,
+        Ask, Command, Encoder, Frame, Malformed, Protocol, Refusal, Reply, Step, Unsupported, Verdict, encode_to_vec,
     };
 
     pub use crate::cluster::{Cluster, Exchange};

@@ -2,6 +2,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use memlink_core::Command;
 
@@ -22,6 +23,13 @@ pub struct Exchange<P: LinkProtocol, C: Command<P>> {
 impl<P: LinkProtocol, C: Command<P>> Exchange<P, C> {
     pub(super) fn new(link: Arc<Link<P>>, command: C, timing: Timing) -> Exchange<P, C> {
         Exchange { command, attempts: Attempts::new(link, timing) }
+    }
+
+    /// How long it may take in all instead of [`Settings::timeout`](crate::Settings::timeout), from its first poll; `None` waits for
+    /// ever. A request that was polled keeps what it had.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Exchange<P, C> {
+        self.attempts.call.set_timeout(timeout.into());
+        self
     }
 
     /// The same, without submitting it again: for commands whose order among others matters.

@@ -172,7 +172,8 @@ impl<P: LinkProtocol> Cluster<P> {
         futures_util::future::join_all(self.topology.pools().iter().map(|pool| pool.close(grace))).await;
     }
 
-    pub(crate) fn with_peer<R>(&self, server: usize, read: impl FnMut(&P::Peer) -> R) -> Option<R> {
+    /// Reads what the opening exchange has learned about the server with this index, while a connection to it is open.
+    pub fn with_peer<R>(&self, server: usize, read: impl FnMut(&P::Peer) -> R) -> Option<R> {
         self.topology.pool(server).with_peer(read)
     }
 

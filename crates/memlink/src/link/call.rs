@@ -75,6 +75,11 @@ impl<P: LinkProtocol> Call<P> {
         &self.link
     }
 
+    /// Ends it after so long instead, counted from its first poll.
+    pub(crate) fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timing.timeout = timeout;
+    }
+
     /// Allows the command to be submitted once more, after it ended as not sent, within the same deadline.
     pub(crate) fn again(&mut self) {
         self.state = State::Again;
