@@ -1,0 +1,142 @@
+use std::fmt;
+
+use memlink::generic::Cluster;
+use memlink::{Address, ConfigError, Server, Settings};
+
+use crate::protocol::{OnPush, Resp, Version};
+use crate::{Credentials, Error, Redis, Value, url};
+
+/// Puts a [`Redis`] together.
+#[derive(Default)]
+#[must_use = "a builder does nothing by itself"]
+pub struct Builder {
+    servers: Vec<Server>,
+    version: Version,
+    credentials: Option<Credentials>,
+    database: u32,
+    name: Option<String>,
+    settings: Settings,
+    on_push: Option<OnPush>,
+}
+
+impl Builder {
+    /// The port Redis listens on unless told otherwise.
+    pub const DEFAULT_PORT: u16 = 6379;
+
+    /// Adds what a URL says: `redis://`, `valkey://` (TCP) or `redis+unix://` (a path), then servers and options.
+    ///
+    /// ```text
+    ///   redis://user:password@cache-1,cache-2:6380/3?name=web
+    ///   redis+unix:///run/redis.sock?db=3&password=secret
+    /// ```
+    ///
+    /// | option | means |
+    /// | --- | --- |
+    /// | `db` | the database, as the path of `redis://` |
+    /// | `name` | what the connection is called in `CLIENT LIST` |
+    /// | `protocol` | `2` or `3`; else the newest that the server knows |
+    /// | `user`, `password` | as in front of the servers |
+    /// | `timeout_ms` | how long a request may take |
+    ///
+    /// User, password, path and values may be percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// When the URL cannot be read, or names an option that is not in the table. No password stands in the error.
+    pub fn url(self, url: &str) -> Result<Builder, Error> {
+        url::read(self, url).map_err(|error| Error::Link(error.into()))
+    }
+
+    /// Adds servers at `host`, `host:port` or `[ipv6]:port`; without a port at 6379.
+    ///
+    /// # Errors
+    ///
+    /// When one is no address.
+    pub fn tcp(self, address: &str) -> Result<Builder, Error> {
+        let address = Address::parse(address, Builder::DEFAULT_PORT).map_err(ConfigError::from);
+        Ok(self.server(Server::at(address.map_err(memlink::Error::from)?)))
+    }
+
+    /// Adds a server.
+    pub fn server(mut self, server: Server) -> Builder {
+        self.servers.push(server);
+        self
+    }
+
+    /// Signs in on every connection. All servers are given the same credentials.
+    pub fn credentials(self, credentials: Credentials) -> Builder {
+        Builder { credentials: Some(credentials), ..self }
+    }
+
+    /// The number of the database; 0 unless told otherwise.
+    pub fn database(self, database: u32) -> Builder {
+        Builder { database, ..self }
+    }
+
+    /// What the connections are called in `CLIENT LIST`.
+    pub fn name(self, name: impl Into<String>) -> Builder {
+        Builder { name: Some(name.into()), ..self }
+    }
+
+    /// Which protocol is spoken; the newest that the server knows unless told otherwise.
+    pub fn version(self, version: Version) -> Builder {
+        Builder { version, ..self }
+    }
+
+    /// How commands are sent and connections kept.
+    pub fn settings(self, settings: Settings) -> Builder {
+        Builder { settings, ..self }
+    }
+
+    pub(crate) fn map_settings(self, change: impl FnOnce(Settings) -> Settings) -> Builder {
+        Builder { settings: change(self.settings), ..self }
+    }
+
+    /// Is told of messages that nobody asked for (RESP3's push type), by the task that serves the connection: return soon, never
+    /// block. Unless told otherwise they are read, counted ([`Stats::unasked`](memlink::Stats)) and thrown away.
+    pub fn on_push(self, on_push: impl Fn(Value) + Send + Sync + 'static) -> Builder {
+        Builder { on_push: Some(Box::new(on_push)), ..self }
+    }
+
+    /// The client. Never dials, and works with every server down.
+    ///
+    /// # Errors
+    ///
+    /// When there is no server, or the same one twice.
+    pub fn build(self) -> Result<Redis, Error> {
+        let Builder { version, credentials, database, name, on_push, .. } = self;
+        let resp = Resp { version, credentials, database, name, on_push };
+        let cluster = Cluster::new(resp, self.servers, self.settings).map_err(memlink::Error::from)?;
+        Ok(Redis { cluster })
+    }
+
+    /// The client, once any server has answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Builder::build); and what the first server said, when none may be used.
+    pub async fn connect(self) -> Result<Redis, Error> {
+        let redis = self.build()?;
+        let mut first = None;
+        for opened in redis.cluster.open().await {
+            match opened {
+                Ok(()) => return Ok(redis),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        first.map_or(Ok(redis), |error| Err(error.into()))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("servers", &self.servers)
+            .field("version", &self.version)
+            .field("credentials", &self.credentials)
+            .field("database", &self.database)
+            .field("name", &self.name)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
