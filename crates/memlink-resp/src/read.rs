@@ -43,7 +43,10 @@ fn scalar(frame: Frame) -> Result<Result<Value, Frame>, Malformed> {
                 if bytes.len() < len {
                     return Err(TORN);
                 }
-                bytes.truncate(len);
+                // Framing has cut its end off. Where it has not, this costs an allocation.
+                if bytes.len() > len {
+                    bytes.truncate(len);
+                }
                 Ok(Value::Bulk(bytes))
             }
             Some(Announced::Nothing) => Ok(Value::Null),
@@ -143,6 +146,7 @@ impl Reader {
             },
             _ => Value::Bulk(self.keep(from, to)),
         };
+        // The end of the last one may have been cut off.
         self.at = to + 2;
         Ok(value)
     }

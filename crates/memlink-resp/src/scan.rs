@@ -112,6 +112,10 @@ impl Scan {
                 let why = Broken::ServerError("an error of the protocol");
                 Some(Verdict::Last { len: self.restart(), tail: 0, why })
             }
+            // A string alone is taken over whole by whoever reads it, and its end is nothing to keep.
+            true if is_top && token.len() == self.at && token.starts_with(b"$") && !token.starts_with(b"$-") => {
+                Some(Verdict::Reply { len: self.restart(), tail: 2 })
+            }
             true => Some(Verdict::Reply { len: self.restart(), tail: 0 }),
             false if self.at >= part_len => Some(self.part()),
             false => None,

@@ -125,3 +125,8 @@ pub mod reading {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So does that in the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/own-protocol.md")]
+struct OwnProtocol;

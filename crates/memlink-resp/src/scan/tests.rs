@@ -322,6 +322,21 @@ fn no_byte_is_looked_at_again_and_again() {
     }
 }
 
+/// What is read is then the value and nothing else: it can be taken over without a copy.
+#[test]
+fn a_string_alone_comes_without_its_end() {
+    let mut scan = Scan::default();
+    let (limits, tail) = (Limits::default(), |verdict| match verdict {
+        Verdict::Reply { tail, .. } => Some(tail),
+        _ => None,
+    });
+    assert_eq!(tail(scan.frame(Some(1), b"$3\r\nabc\r\n", &limits)), Some(2));
+    assert_eq!(tail(scan.frame(Some(1), b"$-1\r\n", &limits)), Some(0));
+    assert_eq!(tail(scan.frame(Some(1), b"*1\r\n$1\r\na\r\n", &limits)), Some(0));
+    let frame = Frame::copy_from(b"$3\r\nabc");
+    assert_eq!(read(Reply::One(frame)), Ok(Value::Bulk(Bytes::from_static(b"abc"))));
+}
+
 /// Large values are asked for to the byte, so that each is read into a buffer of its own and nothing else with it.
 #[test]
 fn a_large_value_is_a_part_of_its_own() {

@@ -9,6 +9,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("memlink-ring", &[]),
     ("memlink-testserver", &[]),
     ("memlink", &["memlink-core", "memlink-meta", "memlink-ring"]),
+    ("memlink-resp", &["memlink"]),
 ];
 
 /// The names of memlink's crates in one section of a crate's manifest, `[dependencies]` for one.
@@ -51,6 +52,15 @@ fn the_test_server_shares_no_code_with_the_client() {
         }
     }
     assert!(seen > 20, "{seen} files");
+}
+
+/// What memlink-resp needs and cannot reach is missing for everybody else, too.
+#[test]
+fn the_second_protocol_uses_public_names_alone() {
+    for section in ["[dependencies]", "[dev-dependencies]"] {
+        assert!(used("memlink-resp", section).iter().all(|name| name == "memlink"), "{section}");
+    }
+    assert_eq!(used("memlink-resp", "[dependencies]"), ["memlink"]);
 }
 
 #[test]
