@@ -80,6 +80,7 @@ const BARS: &[(&str, Client, Figure, To, Bound)] = &[
     ("W7", Client::Memlink, Cpu, To::Peer, AtMost(1.1)),
     ("W9", Client::Memlink, Rate, To::Peer, AtLeast(4.0)),
     ("W9", Client::Memlink, Cpu, To::Peer, AtMost(1.0 / 6.0)),
+    ("RESP", Client::MemlinkResp, Rate, To::Peer, AtLeast(1.2)),
 ];
 
 /// Everything that can be judged by what was measured.

@@ -8,7 +8,7 @@ use crate::child;
 use crate::client::{AsyncMemcached, Caller, Client, Flavour, MemcacheAsync, Memlink};
 use crate::harness::usage::{self, Usage};
 use crate::server::Memcached;
-use crate::workload::{Operation, Workload};
+use crate::workload::{Operation, Store, Workload};
 
 #[derive(Serialize, Deserialize)]
 pub struct IdleJob {
@@ -106,6 +106,7 @@ const ONE: Workload = Workload {
     callers: 1,
     connections: 1,
     servers: 1,
+    store: Store::Memcached,
     server_args: &[],
     keys: 1,
     value_len: 100,

@@ -5,7 +5,7 @@ use crate::workload::{WORKLOADS, Workload};
 pub const USAGE: &str = "\
 memlink-bench [workload ...] [option ...]     measures; all workloads unless some are named
 
-workloads  W1 W2 W2R W2M W2D W3 W4 W5 W6 W7 W9, W10 (idle cost), tail (open loop), codec (without a server)
+workloads  W1 W2 W2R W2M W2D W3 W4 W5 W6 W7 W9 RESP, W10 (idle cost), tail (open loop), codec (without a server)
            W8 (W2 over TLS) is not there yet: memlink has no TLS
 
 --quick              2 short repetitions: a look, not a measurement

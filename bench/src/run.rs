@@ -9,7 +9,7 @@ use crate::client::{Client, Flavour};
 use crate::harness::{Job, Mode, Outcome};
 use crate::interference::Interference;
 use crate::options::Options;
-use crate::server::Memcached;
+use crate::server;
 use crate::workload::Workload;
 
 /// Everything that was measured of one workload.
@@ -43,9 +43,9 @@ pub struct Row {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn run(workload: &'static Workload, options: &Options, perf: bool) -> Measured {
-    let memcached = Memcached::start_for(workload);
-    let servers: Vec<String> = memcached.iter().flat_map(Memcached::addresses).cloned().collect();
-    let processes: Vec<u32> = memcached.iter().map(Memcached::id).collect();
+    let running = server::start_for(workload);
+    let servers: Vec<String> = running.iter().flat_map(|server| server.addresses()).cloned().collect();
+    let processes: Vec<u32> = running.iter().map(|server| server.id()).collect();
     let mut measured = Measured::new(workload);
     for &client in workload.clients {
         match client.cannot(workload) {

@@ -1,5 +1,7 @@
 //! Servers of our own, and what they hold.
 
+mod redis;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -9,12 +11,40 @@ use std::time::{Duration, Instant};
 use crate::client::RSMC_PREFIX;
 use crate::cores;
 use crate::data::{Key, value_of};
-use crate::workload::Workload;
+use crate::workload::{Store, Workload};
 
 /// A memcached with one thread, on core 0, on free ports of the loopback. Killed when dropped.
 pub struct Memcached {
     child: Child,
     addresses: Vec<String>,
+}
+
+/// A server of either kind. Killed when dropped.
+pub trait Running {
+    fn addresses(&self) -> &[String];
+    /// Its process.
+    fn id(&self) -> u32;
+}
+
+/// The servers of a workload, with its items.
+pub fn start_for(workload: &Workload) -> Vec<Box<dyn Running>> {
+    let start = |_| -> Box<dyn Running> {
+        match workload.store {
+            Store::Memcached => Box::new(Memcached::start_with_items(workload)),
+            Store::Redis => Box::new(redis::Redis::start_with_items(workload)),
+        }
+    };
+    (0..workload.servers).map(start).collect()
+}
+
+impl Running for Memcached {
+    fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 static STARTED: AtomicUsize = AtomicUsize::new(0);
@@ -44,21 +74,17 @@ impl Memcached {
 
     /// The servers of a workload, with its items.
     pub fn start_for(workload: &Workload) -> Vec<Memcached> {
-        let start = |_| {
-            let memcached = Memcached::start(&["127.0.0.1".to_owned()], workload.server_args);
-            memcached.fill(workload).expect("memcached takes the items");
-            memcached
-        };
-        (0..workload.servers).map(start).collect()
+        (0..workload.servers).map(|_| Memcached::start_with_items(workload)).collect()
+    }
+
+    fn start_with_items(workload: &Workload) -> Memcached {
+        let memcached = Memcached::start(&["127.0.0.1".to_owned()], workload.server_args);
+        memcached.fill(workload).expect("memcached takes the items");
+        memcached
     }
 
     pub fn addresses(&self) -> &[String] {
         &self.addresses
-    }
-
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Stores every key, on every server: each client routes in its own way.

@@ -11,12 +11,20 @@ pub struct Workload {
     /// Connections of those who share them: memlink and the bare socket. The others use one for each caller.
     pub connections: usize,
     pub servers: usize,
+    pub store: Store,
     /// Added to the server's command line.
     pub server_args: &'static [&'static str],
     pub keys: usize,
     pub value_len: usize,
     pub operation: Operation,
     pub clients: &'static [Client],
+}
+
+/// What the servers are.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Store {
+    Memcached,
+    Redis,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -57,6 +65,7 @@ const W1: Workload = Workload {
     callers: 1,
     connections: 1,
     servers: 1,
+    store: Store::Memcached,
     server_args: &[],
     keys: 10_000,
     value_len: 100,
@@ -132,6 +141,14 @@ pub static WORKLOADS: &[Workload] = &[
         callers: 64,
         servers: 3,
         operation: Operation::Mixed,
+        ..W1
+    },
+    Workload {
+        name: "RESP",
+        what: "get of 100 bytes from redis-server, 64 callers on one connection",
+        callers: 64,
+        store: Store::Redis,
+        clients: Client::OF_REDIS,
         ..W1
     },
 ];

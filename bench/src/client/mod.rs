@@ -3,9 +3,12 @@
 mod async_memcached;
 mod bare;
 mod empty;
+mod fred;
 mod memcache;
 mod memcache_async;
 mod memlink;
+mod redis;
+mod resp;
 mod rsmc;
 
 use std::future::Future;
@@ -15,9 +18,12 @@ use serde::{Deserialize, Serialize};
 pub use self::async_memcached::AsyncMemcached;
 pub use self::bare::{Bare, Prepared};
 pub use self::empty::Empty;
+pub use self::fred::Fred;
 pub use self::memcache::{MemcacheExp, MemcacheExpTokio, MemcachePooled};
 pub use self::memcache_async::MemcacheAsync;
 pub use self::memlink::{Memlink, MemlinkTwo, MemlinkWithoutOpaque};
+pub use self::redis::RedisRs;
+pub use self::resp::MemlinkResp;
 pub use self::rsmc::{PREFIX as RSMC_PREFIX, Rsmc};
 use crate::data::{Data, Key};
 use crate::workload::{Operation, Workload};
@@ -30,6 +36,8 @@ pub enum Client {
     MemlinkWithoutOpaque,
     /// On two connections instead of one.
     MemlinkTwo,
+    /// memlink-resp.
+    MemlinkResp,
     /// Prepared bytes, counted replies; sleeps while there is nothing to read.
     Bare,
     /// The same, and never sleeps.
@@ -43,6 +51,9 @@ pub enum Client {
     MemcacheExp,
     MemcachePooled,
     Rsmc,
+    /// redis-rs on its multiplexed connection.
+    RedisRs,
+    Fred,
     /// Nobody: the harness alone.
     Harness,
 }
@@ -126,11 +137,15 @@ impl Client {
         Client::Rsmc,
     ];
 
+    pub const OF_REDIS: &[Client] =
+        &[Client::MemlinkResp, Client::Bare, Client::BareSpinning, Client::RedisRs, Client::Fred];
+
     pub fn name(self) -> &'static str {
         match self {
             Client::Memlink => "memlink",
             Client::MemlinkWithoutOpaque => "memlink, opaque off",
             Client::MemlinkTwo => "memlink, 2 connections",
+            Client::MemlinkResp => "memlink-resp",
             Client::Bare => "bare socket",
             Client::BareSpinning => "bare, spinning",
             Client::BareClassic => "bare, classic get",
@@ -141,12 +156,14 @@ impl Client {
             Client::MemcacheExp => "memcache exp, blocking",
             Client::MemcachePooled => "memcache, blocking",
             Client::Rsmc => "rsmc-tokio",
+            Client::RedisRs => "redis-rs, multiplexed",
+            Client::Fred => "fred",
             Client::Harness => "the harness alone",
         }
     }
 
     pub fn is_memlink(self) -> bool {
-        matches!(self, Client::Memlink | Client::MemlinkWithoutOpaque | Client::MemlinkTwo)
+        matches!(self, Client::Memlink | Client::MemlinkWithoutOpaque | Client::MemlinkTwo | Client::MemlinkResp)
     }
 
     pub fn is_bare(self) -> bool {
@@ -185,6 +202,8 @@ impl Client {
     pub fn connections(self, workload: &Workload) -> usize {
         let each = match self {
             Client::MemlinkTwo => 2,
+            // Of these, too, all callers share one.
+            Client::RedisRs | Client::Fred => workload.connections,
             client if client.is_peer() => workload.callers,
             _ => workload.connections,
         };

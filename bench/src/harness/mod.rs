@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use self::latency::Percentiles;
 use self::usage::Usage;
 use crate::client::{
-    AsyncMemcached, Bare, Client, Empty, Flavour, MemcacheAsync, MemcacheExp, MemcacheExpTokio, MemcachePooled,
-    Memlink, MemlinkTwo, MemlinkWithoutOpaque, Rsmc,
+    AsyncMemcached, Bare, Client, Empty, Flavour, Fred, MemcacheAsync, MemcacheExp, MemcacheExpTokio, MemcachePooled,
+    Memlink, MemlinkResp, MemlinkTwo, MemlinkWithoutOpaque, RedisRs, Rsmc,
 };
 use crate::workload::Workload;
 
@@ -83,6 +83,9 @@ pub fn run(job: &Job) -> Result<Outcome, String> {
         Client::AsyncMemcached => run.nonblocking::<AsyncMemcached>(),
         Client::MemcacheAsync => run.nonblocking::<MemcacheAsync>(),
         Client::MemcacheExpTokio => run.nonblocking::<MemcacheExpTokio>(),
+        Client::MemlinkResp => run.nonblocking::<MemlinkResp>(),
+        Client::RedisRs => run.nonblocking::<RedisRs>(),
+        Client::Fred => run.nonblocking::<Fred>(),
         Client::Rsmc => run.nonblocking::<Rsmc>(),
         Client::Harness => run.nonblocking::<Empty>(),
         Client::MemcacheExp => run.blocking::<MemcacheExp>(),

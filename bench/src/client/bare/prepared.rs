@@ -5,7 +5,7 @@ use memlink_core::encode_to_vec;
 use memlink_meta::{Get, Key, MultiGet, Noop, Peer, Set, Verb, Version};
 
 use crate::data::{self, Choices, Data, value_of};
-use crate::workload::{Operation, Workload};
+use crate::workload::{Operation, Store, Workload};
 
 /// A cycle of lines to be sent over and over, with the length of each and of its reply added up.
 pub struct Prepared {
@@ -40,6 +40,7 @@ impl Prepared {
                 _ => false,
             };
             let (line, reply_len) = match (classic, stores) {
+                _ if workload.store == Store::Redis => redis_get(&data, keys[0]),
                 (true, _) => classic_get(&data, &keys),
                 (false, true) => set(&data, keys[0], serial),
                 (false, false) => get(&data, keys[0], serial),
@@ -101,6 +102,12 @@ fn get(data: &Data, number: usize, serial: u64) -> (Vec<u8>, usize) {
 fn set(data: &Data, number: usize, serial: u64) -> (Vec<u8>, usize) {
     let value: Bytes = value_of(&data.keys[number], data.value_len);
     (encoded(Set::new(key(&data.keys[number]), value), serial), "HD OAAAA\r\n".len())
+}
+
+fn redis_get(data: &Data, number: usize) -> (Vec<u8>, usize) {
+    let key = data.keys[number].as_str();
+    let line = format!("*2\r\n$3\r\nGET\r\n${}\r\n{key}\r\n", key.len());
+    (line.into_bytes(), format!("${}\r\n", data.value_len).len() + data.value_len + 2)
 }
 
 /// A line of many keys and the fence that memlink puts behind it.
