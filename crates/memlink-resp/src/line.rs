@@ -39,6 +39,10 @@ pub(crate) fn first(bytes: &[u8]) -> Option<(&[u8], usize)> {
 
 /// Appends a number in decimal digits.
 pub(crate) fn put_number(out: &mut Vec<u8>, mut n: u64) {
+    // A length, mostly.
+    if n < 10 {
+        return out.push(b'0' + n as u8);
+    }
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {

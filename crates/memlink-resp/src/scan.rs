@@ -62,6 +62,20 @@ impl Scan {
     /// Looks on. `replies` is how many the head of the queue is owed, if anything is owed.
     pub(crate) fn frame(&mut self, replies: Option<u32>, input: &[u8], limits: &Limits) -> Verdict {
         let part_len = PART_LEN.min(limits.line_len_max);
+        // Most replies: one value, and no other in it. Nothing is remembered of it but how far its line was searched.
+        if replies == Some(1)
+            && self.reply.is_empty()
+            && self.push.is_empty()
+            && let Some(kind @ (b'$' | b'+' | b':' | b'-' | b'_' | b'#' | b',')) = input.first()
+        {
+            return match self.token(*kind, input, limits, part_len) {
+                Ok(token) => {
+                    self.at = token.end();
+                    self.alone(&input[..token.end()])
+                }
+                Err(verdict) => verdict,
+            };
+        }
         loop {
             let Some(&kind) = input.get(self.at) else { return Verdict::More { total: self.at + 1 } };
             if self.push.is_empty() && self.reply.len() <= 1 && kind == b'>' {
@@ -105,21 +119,24 @@ impl Scan {
             }
             return is_whole.then(|| Verdict::Unasked { len: self.restart() });
         }
-        // The server closes after it: nothing behind it can be a reply.
-        let is_last = is_top && token.starts_with(b"-ERR Protocol error");
         match is_whole {
-            true if is_last => {
-                let why = Broken::ServerError("an error of the protocol");
-                Some(Verdict::Last { len: self.restart(), tail: 0, why })
-            }
-            // A string alone is taken over whole by whoever reads it, and its end is nothing to keep.
-            true if is_top && token.len() == self.at && token.starts_with(b"$") && !token.starts_with(b"$-") => {
-                Some(Verdict::Reply { len: self.restart(), tail: 2 })
-            }
+            true if is_top && token.len() == self.at => Some(self.alone(token)),
             true => Some(Verdict::Reply { len: self.restart(), tail: 0 }),
             false if self.at >= part_len => Some(self.part()),
             false => None,
         }
+    }
+
+    /// The end of a reply of one value that is all there is to hand over.
+    fn alone(&mut self, token: &[u8]) -> Verdict {
+        // The server closes after it: nothing behind it can be a reply.
+        if token.starts_with(b"-ERR Protocol error") {
+            let why = Broken::ServerError("an error of the protocol");
+            return Verdict::Last { len: self.restart(), tail: 0, why };
+        }
+        // A string is taken over whole by whoever reads it, and its end is nothing to keep.
+        let tail = if token.starts_with(b"$") && !token.starts_with(b"$-") { 2 } else { 0 };
+        Verdict::Reply { len: self.restart(), tail }
     }
 
     fn part(&mut self) -> Verdict {

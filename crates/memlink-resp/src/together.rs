@@ -53,22 +53,23 @@ impl Redis {
     /// `MGET`, divided among the servers: an outcome for each key, in their order. A server that is down spoils only its own keys.
     pub async fn mget<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Vec<Result<Option<Bytes>, Error>> {
         let keys: Vec<K> = keys.into_iter().collect();
-        let mut lines = Vec::new();
-        for (server, places) in self.divide(keys.iter().map(|key| Some(self.cluster.route(key.as_ref())))) {
-            for places in places.chunks(MGET_KEYS_MAX) {
-                let cmd = places.iter().filter_map(|place| keys.get(*place)).fold(Cmd::new("MGET"), Cmd::key);
-                let values = self.query_server::<Vec<Option<Bytes>>>(server, cmd);
-                lines.push(async move { (server, values.await) });
-            }
-        }
-        let places = self.divide(keys.iter().map(|key| Some(self.cluster.route(key.as_ref()))));
-        let places = places.iter().flat_map(|(_, places)| places.chunks(MGET_KEYS_MAX));
+        let divided = self.divide(keys.iter().map(|key| Some(self.cluster.route(key.as_ref()))));
+        let lines =
+            divided.iter().flat_map(|(server, places)| places.chunks(MGET_KEYS_MAX).map(move |line| (*server, line)));
+        let lines: Vec<(usize, &[usize])> = lines.collect();
+        let values = lines.iter().map(|(server, places)| {
+            let own = places.iter().filter_map(|place| keys.get(*place));
+            self.query_server::<Vec<Option<Bytes>>>(*server, own.fold(Cmd::new("MGET"), Cmd::key))
+        });
         let mut outcomes = Outcomes::new(keys.len());
-        for (places, (server, values)) in places.zip(join_all(lines).await) {
-            let short = |found| Error::Type { server: self.server_name(server), wanted: "a value for each key", found };
+        for ((server, places), values) in lines.iter().zip(join_all(values).await) {
             match values {
                 Ok(values) if values.len() == places.len() => outcomes.put(places, values.into_iter().map(Ok)),
-                Ok(_) => outcomes.put(places, std::iter::repeat_with(|| Err(short("an array of another length")))),
+                Ok(_) => {
+                    let (server, found) = (self.server_name(*server), "an array of another length");
+                    let short = Error::Type { server, wanted: "a value for each key", found };
+                    outcomes.put(places, std::iter::repeat_with(|| Err(short.clone())));
+                }
                 Err(error) => outcomes.put(places, std::iter::repeat_with(|| Err(error.clone()))),
             }
         }

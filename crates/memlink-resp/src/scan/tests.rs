@@ -109,7 +109,7 @@ fn write(value: &Value, dice: &mut Rng, out: &mut Vec<u8>) {
     }
     let mut head = |kind: &str, len: usize| out.extend_from_slice(format!("{kind}{len}\r\n").as_bytes());
     match value {
-        Value::Null => out.extend_from_slice(*dice.choice(&[&b"_\r\n"[..], b"$-1\r\n", b"*-1\r\n"]).unwrap()),
+        Value::Null => out.extend_from_slice(dice.choice(&[&b"_\r\n"[..], b"$-1\r\n", b"*-1\r\n"]).unwrap()),
         Value::Simple(text) => out.extend_from_slice(&[b"+", &text[..], b"\r\n"].concat()),
         Value::Bulk(bytes) => {
             head("$", bytes.len());
