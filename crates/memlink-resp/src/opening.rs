@@ -8,8 +8,10 @@
 //! One command at a time: a connection is dialled seldom, and each answer says on its own what is wrong. The `PING` is there because
 //! a server that loads its data answers all before it as if it were ready.
 
-use memlink::generic::{Encoder, Frame, Refusal, Reply, Step};
+use memlink::generic::{Encoder, Frame, Refusal, Reply, Step, Verdict};
+use memlink::{Broken, Limits};
 
+use crate::line::first;
 use crate::protocol::{Expect, Peer, Resp, Version};
 use crate::read::read;
 use crate::{Cmd, ServerError, Value};
@@ -31,10 +33,38 @@ pub(crate) enum Stage {
 pub(crate) struct Opening {
     stage: Stage,
     peer: Peer,
+    is_over: bool,
+    /// An error has begun to arrive before anything was asked.
+    has_banner: bool,
 }
 
 impl Opening {
+    /// Looks for an error that the server says by itself as soon as it is connected to: it has no room, or is in protected mode. It may come
+    /// before the first command has left or after, in pieces as well. `None` when the input is something else.
+    pub(crate) fn banner(&mut self, is_owed: bool, input: &[u8], limits: &Limits) -> Option<Verdict> {
+        if self.is_over || (is_owed && !self.has_banner) || !input.starts_with(b"-") {
+            return None;
+        }
+        self.has_banner = true;
+        Some(match first(input) {
+            Some((line, _)) => Verdict::Broken(Broken::Refused(refused(&ServerError::new(&line[1..])))),
+            None if input.len() > limits.line_len_max => Verdict::Broken(Broken::LineTooLong),
+            None => Verdict::More { total: input.len() + 1 },
+        })
+    }
+
     pub(crate) fn step(
+        &mut self,
+        resp: &Resp,
+        reply: Option<&Frame>,
+        out: &mut Encoder<'_>,
+    ) -> Result<Step<Expect, Peer>, Refusal> {
+        let step = self.next(resp, reply, out)?;
+        self.is_over = matches!(step, Step::Ready(_));
+        Ok(step)
+    }
+
+    fn next(
         &mut self,
         resp: &Resp,
         reply: Option<&Frame>,
@@ -151,4 +181,26 @@ fn refused(error: &ServerError) -> Refusal {
         _ => "the server refused the connection",
     };
     Refusal::Denied(format!("{why}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the server was faster or the first command was, and wherever its words are cut.
+    #[test]
+    fn an_error_in_place_of_a_greeting_is_a_refusal() {
+        let line = b"-ERR max number of clients reached\r\n";
+        for at in 1..=line.len() {
+            let (mut opening, limits) = (Opening::default(), Limits::default());
+            let begun = opening.banner(false, &line[..at], &limits);
+            let ended = if at < line.len() { opening.banner(true, line, &limits) } else { begun };
+            assert!(matches!(ended, Some(Verdict::Broken(Broken::Refused(Refusal::Denied(_))))), "{ended:?}");
+        }
+        // A reply to the first command is one.
+        assert_eq!(Opening::default().banner(true, line, &Limits::default()), None);
+        assert_eq!(Opening::default().banner(false, b"+OK\r\n", &Limits::default()), None);
+        let over = &mut Opening { is_over: true, ..Opening::default() };
+        assert_eq!(over.banner(false, line, &Limits::default()), None);
+    }
 }
