@@ -39,9 +39,12 @@ pub(crate) fn first(bytes: &[u8]) -> Option<(&[u8], usize)> {
 
 /// Appends a number in decimal digits.
 pub(crate) fn put_number(out: &mut Vec<u8>, mut n: u64) {
-    // A length, mostly.
+    // Lengths, mostly.
     if n < 10 {
         return out.push(b'0' + n as u8);
+    }
+    if n < 100 {
+        return out.extend_from_slice(&[b'0' + (n / 10) as u8, b'0' + (n % 10) as u8]);
     }
     let mut digits = [0; 20];
     let mut at = digits.len();
