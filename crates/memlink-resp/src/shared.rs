@@ -65,6 +65,7 @@ const FIRST_KEYS: &[(&str, usize)] = &[
     ("XGROUP", 2),
     ("XINFO", 2),
     ("DEBUG", 2),
+    ("MIGRATE", 3),
     ("PING", 0),
     ("ECHO", 0),
     ("INFO", 0),
