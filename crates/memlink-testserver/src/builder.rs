@@ -1,7 +1,7 @@
 //! Telling a server how to behave before it starts.
 
 use crate::listen::Listeners;
-use crate::server::TestServer;
+use crate::server::{StartingServer, TestServer};
 use crate::settings::{Settings, User};
 use crate::version::Version;
 use std::io;
@@ -15,6 +15,8 @@ use std::time::Duration;
 pub struct ServerBuilder {
     settings: Settings,
     listeners: Listeners,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::TlsSettings>,
 }
 
 impl ServerBuilder {
@@ -68,6 +70,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Speaks TLS, and nothing else.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, settings: crate::tls::TlsSettings) -> ServerBuilder {
+        self.tls = Some(settings);
+        self
+    }
+
     /// Records every command that is executed, for [`TestServer::executed`].
     pub fn record(mut self) -> ServerBuilder {
         self.settings.records = true;
@@ -102,7 +111,7 @@ impl ServerBuilder {
 
     /// Starts the server. Once this returns it accepts connections.
     pub async fn start(self) -> io::Result<TestServer> {
-        let mut starting = TestServer::spawn(self.settings, self.listeners);
+        let mut starting = self.spawn()?;
         let bound = (&mut starting.bound).await;
         starting.finish(bound)
     }
@@ -110,10 +119,19 @@ impl ServerBuilder {
     /// [`ServerBuilder::start`] for callers outside of any runtime; inside one
     /// it panics.
     pub fn start_blocking(self) -> io::Result<TestServer> {
-        let mut starting = TestServer::spawn(self.settings, self.listeners);
+        let mut starting = self.spawn()?;
         let (_, nothing) = tokio::sync::oneshot::channel();
         let bound = std::mem::replace(&mut starting.bound, nothing).blocking_recv();
         starting.finish(bound)
+    }
+
+    fn spawn(self) -> io::Result<StartingServer> {
+        Ok(TestServer::spawn(
+            self.settings,
+            self.listeners,
+            #[cfg(feature = "tls")]
+            self.tls.map(|settings| crate::tls::Doorman::new(&settings)).transpose()?,
+        ))
     }
 
     /// The addresses to be bound, for messages.

@@ -30,6 +30,31 @@ pub(crate) enum Ended {
     Shutdown,
 }
 
+/// Serves one connection until it ends, by TLS if that is spoken here.
+pub(crate) async fn welcome<S>(stream: S, shared: Arc<Shared>) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    #[cfg(feature = "tls")]
+    if let Some(doorman) = &shared.doorman {
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, doorman.acceptor().accept(stream));
+        return match handshake.await {
+            Ok(Ok(mut stream)) => {
+                let ended = serve(&mut stream, shared).await;
+                // So that the client knows that this is all. It may be gone.
+                let _ = stream.shutdown().await;
+                ended
+            }
+            _ => Ended::Closed,
+        };
+    }
+    serve(stream, shared).await
+}
+
+/// How long a client may take to make a TLS handshake.
+#[cfg(feature = "tls")]
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Serves one connection until it ends.
 pub(crate) async fn serve<S>(stream: S, shared: Arc<Shared>) -> Ended
 where
@@ -108,6 +133,8 @@ where
             return Ok(());
         }
         self.stream.write_all(&self.output).await?;
+        // TLS keeps back what it has encrypted.
+        self.stream.flush().await?;
         self.output.clear();
         if self.output.capacity() > KEPT_BYTES_MAX {
             self.output = BytesMut::new();

@@ -69,6 +69,8 @@ mod server;
 mod session;
 mod settings;
 mod store;
+#[cfg(feature = "tls")]
+mod tls;
 mod version;
 
 pub use builder::ServerBuilder;
@@ -77,4 +79,6 @@ pub use clock::Clock;
 pub use server::{ServerStats, TestServer};
 pub use session::{Session, Step};
 pub use settings::{Settings, User};
+#[cfg(feature = "tls")]
+pub use tls::TlsSettings;
 pub use version::Version;

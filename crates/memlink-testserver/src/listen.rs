@@ -132,10 +132,10 @@ impl Life {
             (Accepted::Tcp(stream), true) => {
                 // Replies are already gathered; waiting for more would only delay.
                 let _ = stream.set_nodelay(true);
-                self.connections.spawn(connection::serve(stream, Arc::clone(&self.shared)));
+                self.connections.spawn(connection::welcome(stream, Arc::clone(&self.shared)));
             }
             (Accepted::Unix(stream), true) => {
-                self.connections.spawn(connection::serve(stream, Arc::clone(&self.shared)));
+                self.connections.spawn(connection::welcome(stream, Arc::clone(&self.shared)));
             }
             (Accepted::Tcp(stream), false) => connection::refuse(stream).await,
             (Accepted::Unix(stream), false) => connection::refuse(stream).await,

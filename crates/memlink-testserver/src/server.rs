@@ -4,7 +4,7 @@ use crate::builder::ServerBuilder;
 use crate::cache::{Cache, Executed};
 use crate::clock::Clock;
 use crate::listen::{Bound, Listeners};
-use crate::settings::Settings;
+use crate::settings::{Settings, User};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -65,6 +65,8 @@ pub struct ServerStats {
 pub(crate) struct Shared {
     cache: Mutex<Cache>,
     pub(crate) clock: Clock,
+    #[cfg(feature = "tls")]
+    pub(crate) doorman: Option<crate::tls::Doorman>,
 }
 
 /// What the owner wants of the server's thread; each is confirmed when done.
@@ -149,6 +151,22 @@ impl TestServer {
         self.revive().await
     }
 
+    /// Reads who may use the server anew, as memcached does with its `-Y` file on
+    /// SIGHUP. Connections that have signed in stay; those that come have to
+    /// sign in with what holds now.
+    pub fn set_users(&self, users: Vec<User>) {
+        self.shared.cache().settings.users = users;
+    }
+
+    /// Shows another certificate, and asks for others, from the next connection
+    /// on. An error if the server does not speak TLS or the texts are wrong;
+    /// then nothing changes.
+    #[cfg(feature = "tls")]
+    pub fn set_tls(&self, settings: &crate::tls::TlsSettings) -> io::Result<()> {
+        let doorman = self.shared.doorman.as_ref().ok_or_else(|| io::Error::other("the server speaks no TLS"))?;
+        doorman.replace(settings)
+    }
+
     /// Waits until the server has stopped, be it that a client said `shutdown`.
     pub async fn stopped(&self) {
         let mut stopped = self.stopped.clone();
@@ -162,10 +180,19 @@ impl TestServer {
         self.join();
     }
 
-    pub(crate) fn spawn(settings: Settings, listeners: Listeners) -> StartingServer {
+    pub(crate) fn spawn(
+        settings: Settings,
+        listeners: Listeners,
+        #[cfg(feature = "tls")] doorman: Option<crate::tls::Doorman>,
+    ) -> StartingServer {
         let clock = Clock::new();
         let cache = Mutex::new(Cache::new(settings, clock.now()));
-        let shared = Arc::new(Shared { cache, clock });
+        let shared = Arc::new(Shared {
+            cache,
+            clock,
+            #[cfg(feature = "tls")]
+            doorman,
+        });
         let (orders, orders_in) = mpsc::unbounded_channel();
         let (stopped_out, stopped) = watch::channel(false);
         let (bound_out, bound) = oneshot::channel();
