@@ -1,4 +1,4 @@
-use alloc::{borrow::Cow, boxed::Box, format, string::String, vec};
+use alloc::{borrow::Cow, boxed::Box, format, string::String, sync::Arc, vec};
 use core::fmt;
 
 use memlink_core::{Encoder, Frame, Refusal, Step};
@@ -82,6 +82,16 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Where a connection's credentials come from.
+#[derive(Clone)]
+pub(crate) struct CredentialsSource(pub(crate) Arc<dyn Fn() -> Option<Credentials> + Send + Sync>);
+
+impl fmt::Debug for CredentialsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials")
+    }
+}
+
 impl Meta {
     /// One step of the opening exchange.
     pub(crate) fn step(
@@ -92,7 +102,7 @@ impl Meta {
     ) -> Result<Step<Expect, Peer>, Refusal> {
         let line = reply.map(Frame::as_slice);
         let next = match (core::mem::replace(opening, Opening::Done), line) {
-            (Opening::Start, None) => match &self.credentials {
+            (Opening::Start, None) => match self.credentials.as_ref().and_then(|source| source.0()) {
                 Some(credentials) => {
                     credentials.put(out);
                     Opening::Credentials

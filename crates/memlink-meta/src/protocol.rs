@@ -1,3 +1,5 @@
+use alloc::sync::Arc;
+
 use memchr::memchr;
 use memlink_core::{Ask, Broken, Encoder, Frame, Limits, Protocol, Refusal, Step, Verdict};
 
@@ -6,7 +8,7 @@ use crate::{
     expect::{LineShape, Shape, ValuesShape},
     number,
     opaque::Opaque,
-    opening::{Credentials, Opening},
+    opening::{Credentials, CredentialsSource, Opening},
     reply::{Status, Words, is_error},
 };
 
@@ -36,7 +38,7 @@ use crate::{
 pub struct Meta {
     pub(crate) opaque: bool,
     pub(crate) version: Option<Version>,
-    pub(crate) credentials: Option<Credentials>,
+    pub(crate) credentials: Option<CredentialsSource>,
 }
 
 impl Meta {
@@ -65,7 +67,14 @@ impl Meta {
     /// Signs in before anything else.
     #[must_use]
     pub fn with_credentials(self, credentials: Credentials) -> Meta {
-        Meta { credentials: Some(credentials), ..self }
+        self.with_credentials_from(move || Some(credentials.clone()))
+    }
+
+    /// Signs in before anything else with what `source` gives for each new connection; `None` does not sign in. It may be called
+    /// where a lock is held, so it must answer from memory.
+    #[must_use]
+    pub fn with_credentials_from(self, source: impl Fn() -> Option<Credentials> + Send + Sync + 'static) -> Meta {
+        Meta { credentials: Some(CredentialsSource(Arc::new(source))), ..self }
     }
 }
 

@@ -1,3 +1,7 @@
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use memlink_meta::{Credentials, Meta, Version};
 use memlink_ring::Router;
 
@@ -5,6 +9,7 @@ use crate::Client;
 use crate::cluster::Cluster;
 use crate::config::{ConfigError, Server, Settings, parse_url};
 use crate::error::Error;
+use crate::link::Preparation;
 
 /// Puts a [`Client`] together: servers, routing, and how to talk to them.
 ///
@@ -26,13 +31,20 @@ pub struct Builder {
     settings: Settings,
     meta: Meta,
     router: Option<Box<dyn Router>>,
+    provider: Option<Preparation>,
+}
+
+/// A value that is only ever replaced whole, so a poisoned lock is as good as any.
+fn lock(latest: &Mutex<Option<Credentials>>) -> MutexGuard<'_, Option<Credentials>> {
+    latest.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Builder {
     /// Takes servers and options from a URL. Servers are added to those that are there; options that the URL does not name get
     /// their defaults, so call it before setting any in code.
     ///
-    /// `memcache://[user:password@]host[:port][,host[:port]...][?option=value&...]` or `memcache+unix:///path[?...]`
+    /// `memcache://[user:password@]host[:port][,host[:port]...][?option=value&...]` or `memcache+unix:///path[?...]`.
+    /// `memcaches://` stands for TLS (feature `tls`).
     ///
     /// | option | takes | default | means |
     /// | --- | --- | --- | --- |
@@ -43,6 +55,19 @@ impl Builder {
     /// | `backoff_max_ms` | milliseconds | 3000 | the cap of [`Settings::backoff`] |
     /// | `stall_timeout_ms` | milliseconds | 3000 | [`Limits::stall_timeout`](crate::Limits) |
     /// | `value_bytes_max` | bytes, up to 2^30 | 8388608 | [`Limits::value_len_max`](crate::Limits) |
+    /// | `nodelay` | `on`, `off` | `on` | [`TcpOptions::nodelay`](crate::TcpOptions) |
+    /// | `keepalive_ms` | milliseconds, 0 for the system's | 60000 | [`TcpOptions::keepalive`](crate::TcpOptions) |
+    /// | `user_timeout_ms` | milliseconds, 0 for the system's | 0 | [`TcpOptions::user_timeout`](crate::TcpOptions) |
+    /// | `send_buffer_bytes` | bytes | the system's | [`TcpOptions::send_buffer`](crate::TcpOptions) |
+    /// | `receive_buffer_bytes` | bytes | the system's | [`TcpOptions::receive_buffer`](crate::TcpOptions) |
+    /// | `local_address` | an IP address | the system's choice | [`TcpOptions::local_address`](crate::TcpOptions) |
+    /// | `tls_ca` | a file, several times for several | the system's authorities | `Tls::ca_file` |
+    /// | `tls_name` | a host name or an IP address | as dialled | `Tls::name` |
+    /// | `tls_pin` | `cert-sha256:...`, `key-sha256:...`, `sha256//...`, several times for several | none | `Tls::pin` |
+    /// | `tls_trust` | `authorities`, `pins` | `authorities` | `Tls::trust_pins_alone` |
+    /// | `tls_cert`, `tls_key` | files | none | `Tls::client_cert_files` |
+    /// | `tls_version` | `1.2`, `1.3`, `1.2-1.3` | `1.2-1.3` | `Tls::versions` |
+    /// | `tls_alpn` | names with commas between | none | `Tls::alpn` |
     /// | `weight` | `host:port*n`, once for each server | 1 | [`Server::weight`] |
     /// | `opaque` | `on`, `off` | `on` | [`opaque`](Builder::opaque) |
     /// | `version` | as in `1.6.18` | asked | [`assume_version`](Builder::assume_version) |
@@ -58,7 +83,7 @@ impl Builder {
         self.settings = parsed.settings;
         self.meta = self.meta.with_opaque(parsed.opaque);
         if let Some(credentials) = parsed.credentials {
-            self.meta = self.meta.with_credentials(credentials);
+            self = self.credentials(credentials);
         }
         if let Some(version) = parsed.version {
             self.meta = self.meta.with_version(version);
@@ -104,6 +129,44 @@ impl Builder {
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Builder {
         self.meta = self.meta.with_credentials(credentials);
+        self.provider = None;
+        self
+    }
+
+    /// Signs in to every server with what `provider` gives, which is asked before every dial and within the dial timeout: for
+    /// passwords that change. Where it fails the dial does, with its error; keep secrets out of that.
+    ///
+    /// ```
+    /// use memlink::{Client, Credentials};
+    ///
+    /// let cache = Client::builder()
+    ///     .url("memcache://cache-1")?
+    ///     .credentials_provider(|| async {
+    ///         let password = std::fs::read_to_string("/run/secrets/cache")?;
+    ///         Credentials::new("ada", password.trim_end()).map_err(std::io::Error::other)
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), memlink::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn credentials_provider<F>(mut self, provider: impl Fn() -> F + Send + Sync + 'static) -> Builder
+    where
+        F: Future<Output = io::Result<Credentials>> + Send + 'static,
+    {
+        let latest: Arc<Mutex<Option<Credentials>>> = Arc::default();
+        let for_opening = latest.clone();
+        self.meta = self.meta.with_credentials_from(move || lock(&for_opening).clone());
+        self.provider = Some(Arc::new(move |_| {
+            let (asked, latest) = (provider(), latest.clone());
+            Box::pin(async move {
+                let credentials = asked.await.map_err(|error| {
+                    let text = format!("the provider of credentials failed: {error}");
+                    io::Error::new(error.kind(), text)
+                })?;
+                *lock(&latest) = Some(credentials);
+                Ok(())
+            })
+        }));
         self
     }
 
@@ -128,7 +191,10 @@ impl Builder {
     ///
     /// [`ConfigError`]: there is no server, or one twice.
     pub fn build(self) -> Result<Client, ConfigError> {
-        let Builder { servers, settings, meta, router } = self;
+        let Builder { servers, mut settings, meta, router, provider } = self;
+        if let Some(provider) = provider {
+            settings = settings.with_dialer(|dialer| dialer.also_prepare(provider));
+        }
         let cluster = match router {
             Some(router) => Cluster::with_router(meta, servers, settings, Boxed(router)),
             None => Cluster::new(meta, servers, settings),

@@ -101,6 +101,13 @@ impl Client {
         self.cluster().close(grace).await;
     }
 
+    /// What was configured for TLS, by the URL too: to [`reload`](crate::Tls::reload) its files.
+    #[cfg(feature = "tls-own-provider")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&crate::Tls> {
+        self.cluster().settings().dialer.tls.as_ref()
+    }
+
     /// The servers and connections below: for commands of one's own.
     #[must_use]
     pub fn cluster(&self) -> &Cluster<Meta> {

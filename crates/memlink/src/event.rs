@@ -33,6 +33,26 @@ pub enum Event {
         /// When the next dial begins.
         retry_in: Duration,
     },
+    /// Files of TLS have changed, and what they hold now cannot be used: the last good ones stay in use. Told once for each new
+    /// contents, by the dial that has found it.
+    TlsFilesRefused {
+        /// The configured name of the server that was dialled.
+        server: Arc<str>,
+        /// What is wrong with them.
+        error: Arc<str>,
+    },
+    /// A connection that was asked for by [`Cluster::renew`](crate::generic::Cluster::renew) could not be made: the old one stays.
+    RenewalFailed {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// What went wrong, for an operator.
+        error: Arc<str>,
+    },
+    /// A connection has made room for a new one that is ready, with nothing in flight; [`Opened`](Event::Opened) follows.
+    Replaced {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
     /// A connection was lost or closed.
     Closed {
         /// The server's configured name.
@@ -54,6 +74,9 @@ impl Event {
             Event::Dialling { server }
             | Event::Opened { server, .. }
             | Event::DialFailed { server, .. }
+            | Event::TlsFilesRefused { server, .. }
+            | Event::RenewalFailed { server, .. }
+            | Event::Replaced { server }
             | Event::Closed { server, .. } => server,
         }
     }
@@ -68,6 +91,11 @@ impl fmt::Display for Event {
             Event::DialFailed { server, error, failures, retry_in } => {
                 write!(f, "{server}: down ({error}), failure {failures}, next dial in {retry_in:?}")
             }
+            Event::TlsFilesRefused { server, error } => write!(f, "{server}: new TLS files are not used: {error}"),
+            Event::RenewalFailed { server, error } => {
+                write!(f, "{server}: no new connection ({error}), the old one stays")
+            }
+            Event::Replaced { server } => write!(f, "{server}: replaced by a new connection"),
             Event::Closed { server, reason, in_flight, retry_in } => {
                 write!(f, "{server}: connection lost ({reason}) with {in_flight} commands in flight")?;
                 match retry_in {

@@ -63,6 +63,8 @@
 //!
 //! # Features
 //!
+//! * `tls`: connections by TLS ([`Tls`], `memcaches://`), with rustls and its provider ring. Off by default.
+//! * `tls-own-provider`: the same, and the program brings the provider of cryptography.
 //! * `tracing`: events as log lines by way of the crate of that name, at most one a second for each server. Off by default.
 #![forbid(unsafe_code)]
 
@@ -100,9 +102,13 @@ pub use memlink_meta::{
 };
 pub use memlink_ring::{Ring, RingError, Router};
 pub use request::{Request, RequestFuture};
+#[cfg(feature = "tls-own-provider")]
+pub use rustls;
 pub use servers::ServerReply;
 pub use stats::{ClientStats, ServerStats};
 pub use transport::{Address, AddressError, TcpOptions};
+#[cfg(feature = "tls-own-provider")]
+pub use transport::{Tls, TlsError, TlsPin, TlsVersion};
 pub use value::Value;
 
 /// Any other protocol on the same connections: what a protocol is made of, and what it is put on.

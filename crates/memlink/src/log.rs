@@ -42,8 +42,11 @@ impl Limiter {
         let server = event.server();
         match event {
             Event::Dialling { .. } => {}
-            Event::Opened { .. } => tracing::info!(server, suppressed, "{event}"),
-            Event::DialFailed { .. } | Event::Closed { .. } => tracing::warn!(server, suppressed, "{event}"),
+            Event::Opened { .. } | Event::Replaced { .. } => tracing::info!(server, suppressed, "{event}"),
+            Event::DialFailed { .. }
+            | Event::TlsFilesRefused { .. }
+            | Event::RenewalFailed { .. }
+            | Event::Closed { .. } => tracing::warn!(server, suppressed, "{event}"),
         }
     }
 }

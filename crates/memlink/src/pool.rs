@@ -6,12 +6,13 @@ use std::time::Duration;
 use memlink_core::Stats;
 
 use crate::config::{Server, Settings};
-use crate::link::{CallError, Link, LinkProtocol, LinkState, dial_gate};
+use crate::link::{CallError, DialGate, Link, LinkProtocol, LinkState, dial_gate};
 
 /// The links to one server.
 pub(crate) struct Pool<P: LinkProtocol> {
     links: Vec<Arc<Link<P>>>,
     next: AtomicUsize,
+    gate: DialGate,
 }
 
 impl<P: LinkProtocol> Pool<P> {
@@ -23,7 +24,8 @@ impl<P: LinkProtocol> Pool<P> {
             let (name, address, protocol) = (name.clone(), server.address.clone(), protocol.clone());
             Arc::new(Link::new(name, address, protocol, options.clone(), gate.clone()))
         };
-        Pool { links: (0..settings.connections.max(1)).map(link).collect(), next: AtomicUsize::new(0) }
+        let links = (0..settings.connections.max(1)).map(link).collect();
+        Pool { links, next: AtomicUsize::new(0), gate }
     }
 
     /// The link for the next command: each in turn, but one that is lost or down only when all are. One that was never needed counts
@@ -72,6 +74,14 @@ impl<P: LinkProtocol> Pool<P> {
     /// Dials one link and waits for the answer.
     pub(crate) async fn open(&self) -> Result<(), CallError> {
         Ok(self.links[0].open().await?)
+    }
+
+    /// Replaces every connection by a new one, without a command that notices.
+    pub(crate) fn renew(&self) {
+        self.gate.renew();
+        for link in &self.links {
+            link.renew();
+        }
     }
 
     pub(crate) async fn close(&self, grace: Duration) {

@@ -23,6 +23,7 @@ use memlink_ring::{Ring, Router};
 use crate::config::{ConfigError, Server, Settings};
 use crate::error::Error;
 use crate::link::{Link, LinkProtocol, LinkState, Timing};
+use crate::pool::Pool;
 
 /// Servers of one protocol, each reached by a few shared connections, and the function from keys to servers.
 ///
@@ -164,6 +165,14 @@ impl<P: LinkProtocol> Cluster<P> {
         let opened = futures_util::future::join_all(self.topology.pools().iter().map(|pool| pool.open())).await;
         let names = self.topology.pools().iter().map(|pool| pool.name().clone());
         opened.into_iter().zip(names).map(|(opened, name)| opened.map_err(|error| Error::call(name, &error))).collect()
+    }
+
+    /// Replaces every connection by a new one, without a command that notices: certificates, passwords and addresses are those of now.
+    /// Returns at once. A new connection is made beside the old one; when its handshake has ended well, the old one finishes what is
+    /// in flight and commands go over the new one. Where the dial fails the old connection stays
+    /// ([`Event::RenewalFailed`](crate::Event)).
+    pub fn renew(&self) {
+        self.topology.pools().iter().for_each(Pool::renew);
     }
 
     /// Takes no more commands, lets what is in flight finish for up to `grace`, then closes every connection. Afterwards every

@@ -34,6 +34,10 @@ pub enum ConfigError {
     /// What the scheme stands for is not built in.
     #[error("{0} is not supported by this build of memlink")]
     Unavailable(&'static str),
+    /// The options or files of TLS cannot be used.
+    #[cfg(feature = "tls-own-provider")]
+    #[error("TLS: {0}")]
+    Tls(#[from] crate::transport::TlsError),
     /// A URL has something where nothing belongs.
     #[error("the URL cannot be read: {0}")]
     Url(String),

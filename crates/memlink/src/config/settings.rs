@@ -1,3 +1,5 @@
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,8 +7,10 @@ use memlink_core::Limits;
 
 use super::ConfigError;
 use crate::event::{Event, Observer};
-use crate::link::{Connector, Dialer, LinkOptions};
-use crate::transport::TcpOptions;
+use crate::link::{Connector, Dialer, LinkOptions, Way};
+#[cfg(feature = "tls-own-provider")]
+use crate::transport::Tls;
+use crate::transport::{Address, TcpOptions};
 
 /// How commands are sent and connections kept, whatever the protocol. Every option has a default that is right for most; the
 /// bounds of a connection are in [`Limits`].
@@ -19,7 +23,7 @@ pub struct Settings {
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
     pub(crate) limits: Limits,
-    dialer: Dialer,
+    pub(crate) dialer: Dialer,
     observer: Option<Observer>,
 }
 
@@ -33,7 +37,7 @@ impl Default for Settings {
             backoff_base: Duration::from_millis(50),
             backoff_cap: Duration::from_secs(3),
             limits: Limits::default(),
-            dialer: Dialer::System(TcpOptions::default()),
+            dialer: Dialer::default(),
             observer: None,
         }
     }
@@ -83,13 +87,35 @@ impl Settings {
     /// How TCP sockets are set up.
     #[must_use]
     pub fn tcp(self, options: TcpOptions) -> Settings {
-        Settings { dialer: Dialer::System(options), ..self }
+        self.with_dialer(|dialer| dialer.way = Way::System(options))
     }
 
     /// Opens streams in a way of your own instead of by the system's sockets.
     #[must_use]
     pub fn connector(self, connector: impl Connector) -> Settings {
-        Settings { dialer: Dialer::User(Arc::new(connector)), ..self }
+        self.with_dialer(|dialer| dialer.way = Way::User(Arc::new(connector)))
+    }
+
+    /// Speaks TLS to every server, over whatever opens the streams. Nothing falls back to plain text.
+    #[cfg(feature = "tls-own-provider")]
+    #[must_use]
+    pub fn tls(self, tls: Tls) -> Settings {
+        self.with_dialer(|dialer| dialer.tls = Some(tls))
+    }
+
+    /// Is called before every dial, within the [dial timeout](Settings::dial_timeout); an error is that of the dial. For what has to be
+    /// fetched anew each time.
+    #[must_use]
+    pub fn before_dial<F>(self, prepare: impl Fn(&Address) -> F + Send + Sync + 'static) -> Settings
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        self.with_dialer(|dialer| dialer.preparation = Some(Arc::new(move |address| Box::pin(prepare(address)))))
+    }
+
+    pub(crate) fn with_dialer(mut self, change: impl FnOnce(&mut Dialer)) -> Settings {
+        change(&mut self.dialer);
+        self
     }
 
     /// Is told of every [`Event`], by the task that serves the link: return soon, never block.
@@ -119,8 +145,18 @@ impl Settings {
                 value: "0".to_owned(),
                 why: "with it nothing could be sent, or dialled in peace",
             }),
-            None => Ok(()),
+            None => self.check_tls(),
         }
+    }
+
+    #[cfg(feature = "tls-own-provider")]
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        self.dialer.tls.as_ref().map_or(Ok(()), |tls| Ok(tls.check()?))
+    }
+
+    #[cfg(not(feature = "tls-own-provider"))]
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        Ok(())
     }
 
     pub(crate) fn link_options(&self) -> LinkOptions {

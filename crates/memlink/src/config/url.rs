@@ -1,9 +1,13 @@
+#[cfg(feature = "tls-own-provider")]
+mod tls;
+
 use std::time::Duration;
 
 use memlink_meta::{Credentials, Version};
 
 use super::{ConfigError, Server, Settings};
-use crate::transport::Address;
+use crate::link::Way;
+use crate::transport::{Address, TcpOptions};
 
 /// What a URL says.
 #[derive(Debug)]
@@ -13,6 +17,8 @@ pub(crate) struct Parsed {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) opaque: bool,
     pub(crate) version: Option<Version>,
+    #[cfg(feature = "tls-own-provider")]
+    tls: tls::Part,
 }
 
 /// Every option that a URL may have, once: its name, what it takes, and what it does.
@@ -66,6 +72,30 @@ const OPTIONS: &[(&str, Set)] = &[
         }
         Ok(())
     }),
+    ("nodelay", |parsed, value| {
+        let on = choice("nodelay", value, &[("on", true), ("off", false)], "it is on or off")?;
+        parsed.set_tcp(|tcp| tcp.nodelay = on)
+    }),
+    ("keepalive_ms", |parsed, value| {
+        let millis = number("keepalive_ms", value, 0)?;
+        parsed.set_tcp(|tcp| tcp.keepalive = (millis > 0).then(|| Duration::from_millis(millis)))
+    }),
+    ("user_timeout_ms", |parsed, value| {
+        let millis = number("user_timeout_ms", value, 0)?;
+        parsed.set_tcp(|tcp| tcp.user_timeout = (millis > 0).then(|| Duration::from_millis(millis)))
+    }),
+    ("send_buffer_bytes", |parsed, value| {
+        let bytes = number("send_buffer_bytes", value, 1)?;
+        parsed.set_tcp(|tcp| tcp.send_buffer = u32::try_from(bytes).ok())
+    }),
+    ("receive_buffer_bytes", |parsed, value| {
+        let bytes = number("receive_buffer_bytes", value, 1)?;
+        parsed.set_tcp(|tcp| tcp.receive_buffer = u32::try_from(bytes).ok())
+    }),
+    ("local_address", |parsed, value| {
+        let address = value.parse().map_err(|_| bad("local_address", value, "it is an IP address of this machine"))?;
+        parsed.set_tcp(|tcp| tcp.local_address = Some(address))
+    }),
     ("opaque", |parsed, value| {
         parsed.opaque = choice("opaque", value, &[("on", true), ("off", false)], "it is on or off")?;
         Ok(())
@@ -77,14 +107,19 @@ const OPTIONS: &[(&str, Set)] = &[
     }),
 ];
 
+#[cfg(feature = "tls-own-provider")]
+const TLS_OPTIONS: &[(&str, Set)] = tls::OPTIONS;
+#[cfg(not(feature = "tls-own-provider"))]
+const TLS_OPTIONS: &[(&str, Set)] = &[];
+
 /// Applies the value of an option.
 type Set = fn(&mut Parsed, &str) -> Result<(), ConfigError>;
 
 /// Options that may stand several times.
-const REPEATABLE: &[&str] = &["weight"];
+const REPEATABLE: &[&str] = &["weight", "tls_ca", "tls_pin"];
 
 /// Reads `memcache://[user:password@]host[:port][,host[:port]...][?option=value[&...]]`, or
-/// `memcache+unix:///path[?...]`.
+/// `memcache+unix:///path[?...]`; `memcaches` stands for TLS.
 pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(ConfigError::Url("it does not begin with a scheme such as memcache://".to_owned()));
@@ -95,15 +130,32 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
         let text = "an @, ? or , in a user name or password is written %40, %3F or %2C; credentials stand once, in front of all hosts";
         return Err(ConfigError::Url(text.to_owned()));
     }
-    let mut parsed =
-        Parsed { servers: Vec::new(), settings: Settings::default(), credentials: None, opaque: true, version: None };
+    let mut parsed = Parsed {
+        servers: Vec::new(),
+        settings: Settings::default(),
+        credentials: None,
+        opaque: true,
+        version: None,
+        #[cfg(feature = "tls-own-provider")]
+        tls: tls::Part::default(),
+    };
+    let mut is_encrypted = false;
     match scheme.to_ascii_lowercase().as_str() {
         "memcache" => parse_authority(place, &mut parsed)?,
         "memcache+unix" => parse_path(place, &mut parsed)?,
-        "memcaches" => return Err(ConfigError::Unavailable("TLS (memcaches://)")),
+        "memcaches" => {
+            is_encrypted = true;
+            parse_authority(place, &mut parsed)?;
+        }
         other => return Err(ConfigError::Scheme(other.to_owned())),
     }
     parse_query(query, &mut parsed)?;
+    #[cfg(feature = "tls-own-provider")]
+    tls::finish(&mut parsed, is_encrypted)?;
+    #[cfg(not(feature = "tls-own-provider"))]
+    if is_encrypted {
+        return Err(ConfigError::Unavailable("TLS (memcaches://), the feature `tls`,"));
+    }
     Ok(parsed)
 }
 
@@ -144,8 +196,12 @@ fn parse_query(query: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
     let mut seen: Vec<&str> = Vec::new();
     for option in query.split('&').filter(|option| !option.is_empty()) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        let Some((name, set)) = OPTIONS.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<_> = OPTIONS.iter().map(|(known, _)| *known).collect();
+        if cfg!(not(feature = "tls-own-provider")) && name.starts_with("tls_") {
+            return Err(ConfigError::Unavailable("TLS, the feature `tls`,"));
+        }
+        let options = || OPTIONS.iter().chain(TLS_OPTIONS);
+        let Some((name, set)) = options().find(|(known, _)| *known == name) else {
+            let known: Vec<_> = options().map(|(known, _)| *known).collect();
             return Err(ConfigError::UnknownOption { name: name.to_owned(), known: known.join(", ") });
         };
         if seen.contains(name) && !REPEATABLE.contains(name) {
@@ -205,6 +261,13 @@ impl Parsed {
         self.settings = change(std::mem::take(&mut self.settings));
         Ok(())
     }
+
+    fn set_tcp(&mut self, change: impl FnOnce(&mut TcpOptions)) -> Result<(), ConfigError> {
+        if let Way::System(options) = &mut self.settings.dialer.way {
+            change(options);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -227,6 +290,7 @@ mod tests {
     fn options_do_what_they_say() {
         let parsed = parse_url(
             "memcache://us%40er:pass%3Aword@a,b:2?timeout_ms=250&when_full=fail&connections=4&dial_timeout_ms=7\
+             &nodelay=off&keepalive_ms=0&user_timeout_ms=17&send_buffer_bytes=19&receive_buffer_bytes=23&local_address=::1\
              &backoff_max_ms=9&stall_timeout_ms=11&value_bytes_max=13&weight=a*3&weight=b:2*0&opaque=off&version=1.6.18",
         )
         .unwrap();
@@ -239,7 +303,24 @@ mod tests {
         assert_eq!(parsed.servers.iter().map(|server| server.weight).collect::<Vec<_>>(), [3, 0]);
         assert!(parsed.credentials.is_some());
         assert_eq!(parsed.version, Version::parse("1.6.18"));
+        let tcp = TcpOptions {
+            nodelay: false,
+            keepalive: None,
+            user_timeout: Some(Duration::from_millis(17)),
+            send_buffer: Some(19),
+            receive_buffer: Some(23),
+            local_address: "::1".parse().ok(),
+        };
+        assert!(matches!(&settings.dialer.way, Way::System(found) if *found == tcp), "{:?}", settings.dialer);
         assert_eq!(parse_url("memcache://a?timeout_ms=0").unwrap().settings.timeout, None);
+    }
+
+    #[cfg(not(feature = "tls-own-provider"))]
+    #[test]
+    fn tls_that_is_not_built_in_is_said_to_be_missing() {
+        for url in ["memcaches://a", "memcaches://a?tls_name=b"] {
+            assert!(parse_url(url).map(|_| ()).expect_err(url).to_string().contains("`tls`"));
+        }
     }
 
     #[test]
@@ -247,7 +328,10 @@ mod tests {
         for (url, part) in [
             ("cache-1:11211", "scheme"),
             ("redis://a", "redis"),
-            ("memcaches://a", "TLS"),
+            ("memcaches://", "no server"),
+            ("memcache://a?tls_name=b", "TLS"),
+            ("memcache://a?nodelay=maybe", "on or off"),
+            ("memcache://a?local_address=b", "local_address"),
             ("memcache://", "no server"),
             ("memcache://?timeout_ms=5", "no server"),
             ("memcache://a,,b", "host"),

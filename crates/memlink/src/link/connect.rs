@@ -2,12 +2,16 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use memlink_core::{Broken, Refusal};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
+#[cfg(feature = "tls-own-provider")]
+use crate::transport::Tls;
 use crate::transport::{self, Address, Stream, TcpOptions, Transport};
 
 /// A user's own way to open a stream to a server: an in-memory pipe in a test, a proxy, a mesh.
@@ -19,13 +23,34 @@ pub trait Connector: Send + Sync + 'static {
 /// What [`Connector::connect`] gives.
 pub type ConnectFuture = Pin<Box<dyn Future<Output = io::Result<Pin<Box<dyn Stream>>>> + Send>>;
 
+/// What has to be done before a server is dialled: fetching a password that may have changed, say.
+pub(crate) type Preparation = Arc<dyn Fn(&Address) -> PreparationFuture + Send + Sync>;
+
+/// What a preparation gives.
+pub(crate) type PreparationFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
 /// How a link opens its stream.
+#[derive(Clone, Default)]
+pub(crate) struct Dialer {
+    pub(crate) way: Way,
+    pub(crate) preparation: Option<Preparation>,
+    #[cfg(feature = "tls-own-provider")]
+    pub(crate) tls: Option<Tls>,
+}
+
+/// Who opens the stream below.
 #[derive(Clone)]
-pub(crate) enum Dialer {
+pub(crate) enum Way {
     /// The sockets of the operating system.
     System(TcpOptions),
     /// The user's.
     User(Arc<dyn Connector>),
+}
+
+impl Default for Way {
+    fn default() -> Way {
+        Way::System(TcpOptions::default())
+    }
 }
 
 /// Lets one dial at a time through to one server, however many links it has, and none while the server rests after a failure: one
@@ -35,28 +60,40 @@ pub(crate) struct DialGate(Arc<Gate>);
 
 struct Gate {
     turn: Semaphore,
+    /// How often all connections were asked to be replaced.
+    renewals: AtomicU64,
     rest: Mutex<Option<Rest>>,
 }
 
 /// After a failure, until the next dial of the link that had it.
 struct Rest {
     until: Instant,
-    error: String,
+    why: Broken,
 }
 
 /// A gate for one server.
 pub(crate) fn dial_gate() -> DialGate {
-    DialGate(Arc::new(Gate { turn: Semaphore::new(1), rest: Mutex::new(None) }))
+    DialGate(Arc::new(Gate { turn: Semaphore::new(1), renewals: AtomicU64::new(0), rest: Mutex::new(None) }))
 }
 
 impl DialGate {
     /// A dial has failed, and whoever dialled does it again at `until`. Nobody else does before; a failure that was only this rest
     /// does not make it longer.
-    pub(super) fn rest(&self, until: Instant, error: &str) {
+    pub(super) fn rest(&self, until: Instant, why: &Broken) {
         let mut rest = self.lock();
         if rest.as_ref().is_none_or(|rest| rest.until <= Instant::now()) {
-            *rest = Some(Rest { until, error: error.to_owned() });
+            *rest = Some(Rest { until, why: why.clone() });
         }
+    }
+
+    /// Connections that were dialled before this moment are to be replaced.
+    pub(crate) fn renew(&self) {
+        self.0.renewals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Grows whenever connections are to be replaced.
+    pub(super) fn renewals(&self) -> u64 {
+        self.0.renewals.load(Ordering::Relaxed)
     }
 
     /// The server answers.
@@ -66,7 +103,10 @@ impl DialGate {
 
     fn check_rest(&self) -> io::Result<()> {
         match &*self.lock() {
-            Some(rest) if Instant::now() < rest.until => Err(io::Error::other(rest.error.clone())),
+            Some(rest) if Instant::now() < rest.until => Err(match &rest.why {
+                Broken::Refused(refusal) => io::Error::other(refusal.clone()),
+                other => io::Error::other(other.to_string()),
+            }),
             _ => Ok(()),
         }
     }
@@ -87,24 +127,69 @@ impl Dialer {
         Box::pin(async move {
             let _turn = gate.0.turn.acquire().await.map_err(io::Error::other)?;
             gate.check_rest()?;
-            let open = async {
-                match dialer {
-                    Dialer::System(options) => transport::open(&address, &options, limit).await,
-                    Dialer::User(connector) => connector.connect(&address).await.map(Transport::Other),
-                }
-            };
             // The wait for the turn is not the server's fault.
+            let ends = Instant::now() + limit;
             let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the dial timed out");
-            timeout(limit, open).await.map_err(timed_out)?
+            timeout_at(ends, dialer.open(&address, limit, ends)).await.map_err(timed_out)?
         })
+    }
+
+    async fn open(self, address: &Address, limit: Duration, ends: Instant) -> io::Result<Transport> {
+        if let Some(prepare) = &self.preparation {
+            prepare(address).await?;
+        }
+        let socket = match &self.way {
+            Way::System(options) => transport::open(address, options, limit).await?,
+            Way::User(connector) => Transport::Other(connector.connect(address).await?),
+        };
+        #[cfg(feature = "tls-own-provider")]
+        if let Some(tls) = &self.tls {
+            return Ok(Transport::Tls(Box::new(tls.connect(socket, address, ends).await?)));
+        }
+        let _ = ends;
+        Ok(socket)
+    }
+
+    /// Prepares in this way, too, after what is done already.
+    pub(crate) fn also_prepare(&mut self, second: Preparation) {
+        self.preparation = Some(match self.preparation.take() {
+            None => second,
+            Some(first) => Arc::new(move |address| {
+                let (first, second) = (first(address), second(address));
+                Box::pin(async move {
+                    first.await?;
+                    second.await
+                })
+            }),
+        });
+    }
+
+    /// Something that went wrong without ending a dial: to be told once.
+    pub(super) fn take_complaint(&self) -> Option<Arc<str>> {
+        #[cfg(feature = "tls-own-provider")]
+        return self.tls.as_ref().and_then(Tls::take_complaint);
+        #[cfg(not(feature = "tls-own-provider"))]
+        None
+    }
+}
+
+/// Why a transport's error ends a connection: an error may hold a refusal, of a server that is not to be trusted.
+pub(super) fn broken(error: io::Error) -> Broken {
+    match error.downcast::<Refusal>() {
+        Ok(refusal) => Broken::Refused(refusal),
+        Err(error) => Broken::Io(error.to_string()),
     }
 }
 
 impl fmt::Debug for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Dialer::System(options) => f.debug_tuple("System").field(options).finish(),
-            Dialer::User(_) => f.write_str("User"),
-        }
+        let mut shown = f.debug_struct("Dialer");
+        match &self.way {
+            Way::System(options) => shown.field("way", options),
+            Way::User(_) => shown.field("way", &"the user's"),
+        };
+        #[cfg(feature = "tls-own-provider")]
+        shown.field("tls", &self.tls);
+        shown.finish_non_exhaustive()
     }
 }

@@ -8,6 +8,8 @@ use memlink_core::{Broken, Cause, Phase, Tick, Transmit};
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
+use super::connect::broken;
+use super::renewal::Renewal;
 use super::shared::{LinkState, Shared, wake_all};
 use super::wire::{Driven, Wire};
 use super::{Backoff, LinkProtocol};
@@ -22,15 +24,16 @@ use crate::transport::Transport;
 ///                        ^  '--failed--> Resting <---------------------'
 ///                        '----- backoff over ---'
 /// ```
-struct Driver<P: LinkProtocol> {
-    shared: Arc<Shared<P>>,
-    way: Way<P>,
+pub(super) struct Driver<P: LinkProtocol> {
+    pub(super) shared: Arc<Shared<P>>,
+    pub(super) way: Way<P>,
+    pub(super) renewal: Renewal,
     backoff: Backoff,
     /// Made when it is first needed.
     timer: Option<Pin<Box<Sleep>>>,
     armed: Tick,
-    dial_began: Tick,
-    woken: Vec<Waker>,
+    pub(super) dial_began: Tick,
+    pub(super) woken: Vec<Waker>,
     ended: bool,
 }
 
@@ -44,9 +47,9 @@ pub(super) fn start<P: LinkProtocol>(shared: &Arc<Shared<P>>) -> bool {
     true
 }
 
-type Dial = Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>>;
+pub(super) type Dial = Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>>;
 
-enum Way<P: LinkProtocol> {
+pub(super) enum Way<P: LinkProtocol> {
     Idle,
     Dialling { dial: Dial },
     Resting { until: Tick },
@@ -54,7 +57,7 @@ enum Way<P: LinkProtocol> {
 }
 
 /// What a turn ends with.
-enum Turn {
+pub(super) enum Turn {
     /// Something changed: look again.
     Again,
     /// Nothing to do before a wake-up or this time.
@@ -92,6 +95,7 @@ impl<P: LinkProtocol> Driver<P> {
         Driver {
             shared,
             way: Way::Idle,
+            renewal: Renewal::None(0),
             backoff,
             timer: None,
             armed: Tick::NEVER,
@@ -117,6 +121,7 @@ impl<P: LinkProtocol> Driver<P> {
     }
 
     fn begin_dial(&mut self, now: Tick) {
+        self.renewal = Renewal::None(self.shared.gate.renewals());
         let dial =
             self.shared.options.dialer.dial(&self.shared.address, &self.shared.gate, self.shared.options.dial_timeout);
         self.dial_began = now;
@@ -143,13 +148,21 @@ impl<P: LinkProtocol> Driver<P> {
         let Way::Dialling { dial } = &mut self.way else { return Turn::Again };
         match dial.as_mut().poll(cx) {
             Poll::Ready(Ok(transport)) => self.begin_connection(transport, now),
-            Poll::Ready(Err(error)) => self.dial_failed(&error.to_string(), now),
+            Poll::Ready(Err(error)) => self.dial_failed(&broken(error), now),
             Poll::Pending => return Turn::Until(look.timeout),
         }
+        self.observe_complaint();
         Turn::Again
     }
 
-    fn begin_connection(&mut self, transport: Transport, now: Tick) {
+    pub(super) fn observe_complaint(&self) {
+        if let Some(error) = self.shared.options.dialer.take_complaint() {
+            let server = &self.shared.name;
+            self.shared.observe(|| Event::TlsFilesRefused { server: server.clone(), error });
+        }
+    }
+
+    pub(super) fn begin_connection(&mut self, transport: Transport, now: Tick) {
         let inline = transport.inline();
         let mut wire = Box::new(Wire::new(&self.shared, transport, now));
         let opened = {
@@ -164,18 +177,17 @@ impl<P: LinkProtocol> Driver<P> {
         }
     }
 
-    fn dial_failed(&mut self, error: &str, now: Tick) {
+    fn dial_failed(&mut self, why: &Broken, now: Tick) {
         let wait = self.backoff.next_wait(fastrand::u64(..));
         self.way = Way::Resting { until: now.after(wait) };
-        self.shared.gate.rest(self.shared.instant(now.after(wait)), error);
-        let cause = Cause::Down(error.to_owned());
-        self.shared.lock().connection.down(cause, &mut self.woken);
+        self.shared.gate.rest(self.shared.instant(now.after(wait)), why);
+        self.shared.lock().connection.down(down_cause(why), &mut self.woken);
         self.shared.state.send_replace(LinkState::Down);
         let failures = self.backoff.failures();
         let server = &self.shared.name;
         self.shared.observe(|| Event::DialFailed {
             server: server.clone(),
-            error: error.into(),
+            error: why.to_string().into(),
             failures,
             retry_in: wait,
         });
@@ -195,12 +207,17 @@ impl<P: LinkProtocol> Driver<P> {
         if wire.is_proved {
             self.backoff.reset();
         }
+        let is_open = wire.is_open;
         match driven {
             Err(why) => {
                 self.lose(&why, now);
                 Turn::Again
             }
             Ok(Driven { stop: Some(until), is_drained, .. }) if is_drained || now >= until => self.end(),
+            Ok(Driven { stop: None, timeout, .. }) if is_open => match self.drive_renewal(cx, now) {
+                Some(turn) => turn,
+                None => Turn::Until(timeout),
+            },
             Ok(Driven { stop, timeout, .. }) => Turn::Until(timeout.min(stop.unwrap_or(Tick::NEVER))),
         }
     }
@@ -208,6 +225,8 @@ impl<P: LinkProtocol> Driver<P> {
     /// The connection cannot be used any more: everyone in flight is told, and it is dialled anew after a pause.
     fn lose(&mut self, why: &Broken, now: Tick) {
         let Way::Connected(mut wire) = std::mem::replace(&mut self.way, Way::Idle) else { return };
+        // It is dialled anew in any case.
+        self.renewal = Renewal::None(self.shared.gate.renewals());
         let proved = wire.is_proved || (wire.is_open && now.since(wire.opened_at) >= PROVED_AFTER);
         if proved {
             self.backoff.reset();
@@ -215,7 +234,7 @@ impl<P: LinkProtocol> Driver<P> {
         let wait = self.backoff.next_wait(fastrand::u64(..));
         self.way = Way::Resting { until: now.after(wait) };
         if !proved {
-            self.shared.gate.rest(self.shared.instant(now.after(wait)), &why.to_string());
+            self.shared.gate.rest(self.shared.instant(now.after(wait)), why);
         }
         let mut guarded = self.shared.lock();
         let in_flight = guarded.connection.stats().in_flight;

@@ -95,6 +95,14 @@ impl<P: LinkProtocol> Link<P> {
         Err(NotOpen::Failed(Failure { outcome: Outcome::NotSent, cause }))
     }
 
+    /// Replaces the connection, should there be one, by a new one.
+    pub(crate) fn renew(&self) {
+        let driver = self.shared.lock().driver.take();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
     /// Takes no new commands from now on, and lets what is in flight finish for up to `grace`.
     pub(crate) fn begin_close(&self, grace: Duration) {
         self.shared.stop(self.shared.now().after(grace));

@@ -15,13 +15,14 @@ mod connect;
 mod driver;
 mod handle;
 mod linger;
+mod renewal;
 mod shared;
 mod wire;
 
 use backoff::Backoff;
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
-pub(crate) use connect::{DialGate, Dialer, dial_gate};
+pub(crate) use connect::{DialGate, Dialer, Preparation, Way, dial_gate};
 pub(crate) use handle::Link;
 pub(crate) use shared::LinkOptions;
 pub use shared::LinkState;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use memlink_core::{Broken, Framed, Incoming, Limits, Phase, Tick, Transmit};
 
 use super::LinkProtocol;
+use super::connect::broken;
 use super::linger::Linger;
 use super::shared::{Shared, wake_all};
 use crate::transport::Transport;
@@ -177,7 +178,7 @@ impl<P: LinkProtocol> Wire<P> {
                         break;
                     }
                 }
-                Poll::Ready(Err(error)) => return Err(Broken::Io(error.to_string())),
+                Poll::Ready(Err(error)) => return Err(broken(error)),
             }
         }
         Ok(())
@@ -231,6 +232,7 @@ impl<P: LinkProtocol> Wire<P> {
         }
         if self.may_shrink() && now >= self.active_at.after(IDLE_AFTER) {
             self.incoming.shrink();
+            self.transport.shrink();
             guarded.connection.shrink();
             self.is_shrunk = true;
         }
@@ -295,7 +297,7 @@ impl<P: LinkProtocol> Wire<P> {
         if self.needs_flush {
             match self.transport.poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.needs_flush = false,
-                Poll::Ready(Err(error)) => return Err(Broken::Io(error.to_string())),
+                Poll::Ready(Err(error)) => return Err(broken(error)),
                 Poll::Pending => {}
             }
         }
@@ -314,7 +316,7 @@ impl<P: LinkProtocol> Wire<P> {
                     self.needs_flush = self.transport.needs_flush();
                     self.blocked_since = None;
                 }
-                Poll::Ready(Err(error)) => return Err(Broken::Io(error.to_string())),
+                Poll::Ready(Err(error)) => return Err(broken(error)),
                 Poll::Pending => {
                     self.blocked_since.get_or_insert(now);
                     return Ok(());

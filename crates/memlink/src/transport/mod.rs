@@ -1,7 +1,11 @@
 //! Byte streams behind one small type: what a link reads from and writes to, whatever it is made of.
 
 mod address;
+mod race;
+mod socket;
 mod tcp;
+#[cfg(feature = "tls-own-provider")]
+pub(crate) mod tls;
 #[cfg(unix)]
 mod unix;
 
@@ -17,13 +21,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 pub use address::{Address, AddressError};
 pub use tcp::TcpOptions;
+#[cfg(feature = "tls-own-provider")]
+pub use tls::{Tls, TlsError, TlsPin, TlsVersion};
 
 /// An open stream to a server. The link's driver owns it; a caller may only write through [`InlineWrite`].
 pub(crate) enum Transport {
     Tcp(tcp::Tcp),
     #[cfg(unix)]
     Unix(unix::Unix),
+    /// A user's own.
     Other(Pin<Box<dyn Stream>>),
+    #[cfg(feature = "tls-own-provider")]
+    Tls(Box<tls::TlsStream>),
 }
 
 /// What a user's own connector has to give: any ordered stream of bytes.
@@ -45,20 +54,24 @@ impl Transport {
             #[cfg(unix)]
             Transport::Unix(unix) => pin!(unix.read.read_buf(space)).poll(cx),
             Transport::Other(stream) => pin!(stream.read_buf(space)).poll(cx),
+            #[cfg(feature = "tls-own-provider")]
+            Transport::Tls(tls) => tls.poll_read(cx, space),
         }
     }
 
     /// Writes some of `slices`, in order.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self {
-            Transport::Tcp(tcp) => tcp.poll_write(cx, slices),
+            Transport::Tcp(tcp) => socket::poll_write(tcp.read.as_ref(), cx, slices),
             #[cfg(unix)]
-            Transport::Unix(unix) => unix.poll_write(cx, slices),
+            Transport::Unix(unix) => socket::poll_write(unix.read.as_ref(), cx, slices),
             Transport::Other(stream) if stream.is_write_vectored() => stream.as_mut().poll_write_vectored(cx, slices),
             Transport::Other(stream) => {
                 let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
                 stream.as_mut().poll_write(cx, first)
             }
+            #[cfg(feature = "tls-own-provider")]
+            Transport::Tls(tls) => tls.poll_write(cx, slices),
         }
     }
 
@@ -69,12 +82,29 @@ impl Transport {
             #[cfg(unix)]
             Transport::Unix(_) => Poll::Ready(Ok(())),
             Transport::Other(stream) => stream.as_mut().poll_flush(cx),
+            #[cfg(feature = "tls-own-provider")]
+            Transport::Tls(tls) => tls.poll_flush(cx),
         }
     }
 
     /// Whether written bytes may stay behind until they are flushed.
     pub(crate) fn needs_flush(&self) -> bool {
-        matches!(self, Transport::Other(_))
+        match self {
+            Transport::Tcp(_) => false,
+            #[cfg(unix)]
+            Transport::Unix(_) => false,
+            Transport::Other(_) => true,
+            #[cfg(feature = "tls-own-provider")]
+            Transport::Tls(_) => true,
+        }
+    }
+
+    /// Lets go of memory that an idle connection does not need.
+    pub(crate) fn shrink(&mut self) {
+        #[cfg(feature = "tls-own-provider")]
+        if let Transport::Tls(tls) = self {
+            tls.shrink();
+        }
     }
 
     /// The way for callers to write by themselves, where the stream has one. A stream that encrypts has none: that work does
@@ -85,6 +115,8 @@ impl Transport {
             #[cfg(unix)]
             Transport::Unix(unix) => Some(unix.write.clone()),
             Transport::Other(_) => None,
+            #[cfg(feature = "tls-own-provider")]
+            Transport::Tls(_) => None,
         }
     }
 }

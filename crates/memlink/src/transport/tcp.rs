@@ -1,14 +1,13 @@
-use std::io::{self, IoSlice};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
-use super::InlineWrite;
+use super::race;
 
 /// A TCP stream: the driver's half, and the half that callers may write to.
 pub(crate) struct Tcp {
@@ -17,7 +16,7 @@ pub(crate) struct Tcp {
 }
 
 /// How TCP sockets are set up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TcpOptions {
     /// Send small segments at once (`TCP_NODELAY`). Default on: commands are gathered before they are written, so waiting in
     /// the kernel as well would only add latency.
@@ -25,55 +24,70 @@ pub struct TcpOptions {
     /// Idle time after which the kernel probes a silent peer; `None` leaves the system's setting. Default 60 s: below the
     /// idle limits of common load balancers.
     pub keepalive: Option<Duration>,
+    /// How long written bytes may stay unacknowledged before the kernel gives the connection up (`TCP_USER_TIMEOUT`). Default
+    /// `None`, which leaves the system's setting: [`stall_timeout`](crate::Limits::stall_timeout) finds a silent server earlier.
+    /// Systems other than Linux and Android have no such option and ignore it.
+    pub user_timeout: Option<Duration>,
+    /// Bytes of the kernel's buffer for sending (`SO_SNDBUF`). Default `None`: the system's, which adapts by itself.
+    pub send_buffer: Option<u32>,
+    /// Bytes of the kernel's buffer for receiving (`SO_RCVBUF`). Default `None`: the system's, which adapts by itself.
+    pub receive_buffer: Option<u32>,
+    /// The local address from which servers are dialled. Default `None`: the system chooses. Addresses of a server that are of the
+    /// other family are passed over.
+    pub local_address: Option<IpAddr>,
 }
 
 impl Default for TcpOptions {
     fn default() -> TcpOptions {
-        TcpOptions { nodelay: true, keepalive: Some(Duration::from_secs(60)) }
-    }
-}
-
-impl Tcp {
-    /// Tries first and waits for readiness only when the socket is full.
-    pub(super) fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let stream = self.read.as_ref();
-        loop {
-            match stream.try_write_vectored(slices) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_write_ready(cx))?,
-                result => return Poll::Ready(result),
-            }
+        TcpOptions {
+            nodelay: true,
+            keepalive: Some(Duration::from_secs(60)),
+            user_timeout: None,
+            send_buffer: None,
+            receive_buffer: None,
+            local_address: None,
         }
     }
 }
 
-impl InlineWrite for OwnedWriteHalf {
-    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.try_write_vectored(slices)
-    }
-}
-
-/// Resolves `host` and connects to the first of its addresses that answers. Each has its share of `limit`, so that one that swallows
-/// everything does not hide the others.
+/// Resolves `host` and connects to whichever of its addresses answers first. The caller bounds the time of all by `limit`.
 pub(super) async fn open(host: &str, port: u16, options: &TcpOptions, limit: Duration) -> io::Result<Tcp> {
-    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
-    let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-    let mut last = None;
-    for address in addresses {
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return set_up(stream, options),
-            Ok(Err(error)) => last = Some(error),
-            Err(_) => last = Some(io::Error::new(io::ErrorKind::TimedOut, "the dial timed out")),
-        }
+    let mut addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     }
-    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
-}
-
-fn set_up(stream: TcpStream, options: &TcpOptions) -> io::Result<Tcp> {
-    stream.set_nodelay(options.nodelay)?;
-    if let Some(idle) = options.keepalive {
-        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(idle / 4);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    if let Some(local) = options.local_address {
+        addresses.retain(|address| address.is_ipv4() == local.is_ipv4());
     }
+    if addresses.is_empty() {
+        let text = "the name has no address of the family of the local address";
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
+    }
+    let stream = race::first(race::in_turn(addresses), limit, |address| connect(address, options)).await?;
     let (read, write) = stream.into_split();
     Ok(Tcp { read, write: Arc::new(write) })
+}
+
+async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Before the connection: the window is agreed on when it is made.
+    if let Some(bytes) = options.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = options.receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(local) = options.local_address {
+        socket.bind(SocketAddr::new(local, 0))?;
+    }
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(options.nodelay)?;
+    let socket = SockRef::from(&stream);
+    if let Some(idle) = options.keepalive {
+        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(idle / 4);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(options.user_timeout)?;
+    Ok(stream)
 }

@@ -56,8 +56,15 @@ fn every_default_is_the_one_in_the_code() {
     for (name, value) in limits() {
         assert!(table.contains(&format!("| `{name}` | {value} |")), "{name} is {value}");
     }
-    let TcpOptions { nodelay, keepalive } = TcpOptions::default();
-    let tcp = [("`nodelay`", nodelay.to_string()), ("`keepalive`", keepalive.map_or_else(|| "none".to_owned(), time))];
+    let TcpOptions { nodelay, keepalive, user_timeout, send_buffer, receive_buffer, local_address } =
+        TcpOptions::default();
+    let is_systems = (user_timeout, send_buffer, receive_buffer, local_address) == (None, None, None, None);
+    let systems = if is_systems { "the system's" } else { "others" };
+    let mut tcp = vec![("`nodelay`", nodelay.to_string()), ("`keepalive`", keepalive.map_or("none".to_owned(), time))];
+    tcp.extend(
+        ["`user_timeout`", "`send_buffer`", "`receive_buffer`", "`local_address`"]
+            .map(|name| (name, systems.to_owned())),
+    );
     for (name, value) in tcp {
         assert!(table.contains(&format!("| {name} | {value} |")), "{name} is {value}");
     }

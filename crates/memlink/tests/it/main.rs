@@ -18,5 +18,7 @@ mod pool;
 mod show;
 mod strangers;
 mod table;
+#[cfg(feature = "tls")]
+mod tls;
 mod verbs;
 mod wait;

@@ -1,0 +1,338 @@
+//! From options and files to rustls' configuration, again whenever a file has changed.
+
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+
+use super::verify::{Trust, Verifier, sha256};
+use super::words::About;
+use super::{Identity, Options, Source, Tls, TlsError, TlsStream, TlsVersion};
+use crate::transport::{Address, Transport};
+
+/// Sessions that are remembered: a few for each server, of a cluster of many.
+const SESSIONS_MAX: usize = 1_024;
+
+/// Largest file that is read; the bundles of systems have a quarter of it.
+const FILE_LEN_MAX: u64 = 1 << 20;
+
+/// What was loaded, shared by all clones.
+#[derive(Default)]
+pub(super) struct State(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    loaded: Option<Loaded>,
+    /// The contents that could not be used last, so that they are complained of once.
+    refused: Option<u64>,
+    complaint: Option<Arc<str>>,
+    /// Those of the system: read once, and when a reload is asked for.
+    system_roots: Option<Arc<Vec<CertificateDer<'static>>>>,
+}
+
+struct Loaded {
+    config: Arc<ClientConfig>,
+    /// Of all files' contents.
+    contents: u64,
+}
+
+/// The contents of all sources, in the order in which they are needed.
+struct Contents {
+    roots: Vec<Vec<u8>>,
+    identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Tls {
+    /// What is to be used for a dial at this moment. Reads files in a thread that may block.
+    pub(crate) async fn config(&self) -> io::Result<Arc<ClientConfig>> {
+        let this = self.clone();
+        if !this.options.has_files() {
+            return this.state.lock().current(&this.options).map_err(io::Error::other);
+        }
+        let load = tokio::task::spawn_blocking(move || this.state.lock().look(&this.options));
+        load.await.map_err(io::Error::other)?.map_err(io::Error::other)
+    }
+
+    /// Loads everything for the first time.
+    pub(crate) fn check(&self) -> Result<(), TlsError> {
+        self.options.server_name(None)?;
+        self.state.lock().current(&self.options).map(|_| ())
+    }
+
+    /// Makes `socket` to a stream in which nobody else reads or writes, with the server that was meant.
+    pub(crate) async fn connect(
+        &self,
+        socket: Transport,
+        address: &Address,
+        ends: tokio::time::Instant,
+    ) -> io::Result<TlsStream> {
+        let name = self.options.server_name(Some(address)).map_err(io::Error::other)?;
+        let config = self.config().await?;
+        let about = About { shows_certificate: config.client_auth_cert_resolver.has_certs() };
+        TlsStream::connect(socket, config, name, about, ends).await
+    }
+
+    /// Why new contents of files are not used, once for each.
+    pub(crate) fn take_complaint(&self) -> Option<Arc<str>> {
+        self.state.lock().complaint.take()
+    }
+}
+
+impl State {
+    /// Nothing foreign runs under it but rustls' reading of a key, so it cannot be poisoned half-way.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn reload(&self, options: &Options) -> Result<(), TlsError> {
+        let mut known = self.lock();
+        let system_roots = known.system_roots.take();
+        let loaded = known.load(options);
+        match loaded {
+            Ok(loaded) => {
+                (known.loaded, known.refused, known.complaint) = (Some(loaded), None, None);
+                Ok(())
+            }
+            Err((_, error)) => {
+                known.system_roots = system_roots;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Known {
+    fn current(&mut self, options: &Options) -> Result<Arc<ClientConfig>, TlsError> {
+        if self.loaded.is_none() {
+            self.loaded = Some(self.load(options).map_err(|(_, error)| error)?);
+        }
+        self.loaded.as_ref().map(|loaded| loaded.config.clone()).ok_or(TlsError::Options("nothing is loaded"))
+    }
+
+    /// Looks whether files have changed. What cannot be used changes nothing.
+    fn look(&mut self, options: &Options) -> Result<Arc<ClientConfig>, TlsError> {
+        let Some(loaded) = &self.loaded else { return self.current(options) };
+        let good = loaded.config.clone();
+        let read = read(options);
+        let contents = read.as_ref().map_or_else(|error| hash(&error.to_string()), |read| read.hash());
+        if contents == loaded.contents {
+            self.refused = None;
+            return Ok(good);
+        }
+        if self.refused == Some(contents) {
+            return Ok(good);
+        }
+        match read.and_then(|read| self.build(options, &read)) {
+            Ok(config) => {
+                (self.loaded, self.refused) = (Some(Loaded { config: config.clone(), contents }), None);
+                Ok(config)
+            }
+            Err(error) => {
+                (self.refused, self.complaint) = (Some(contents), Some(error.to_string().into()));
+                Ok(good)
+            }
+        }
+    }
+
+    fn load(&mut self, options: &Options) -> Result<Loaded, (u64, TlsError)> {
+        let read = read(options).map_err(|error| (0, error))?;
+        let contents = read.hash();
+        let config = self.build(options, &read).map_err(|error| (contents, error))?;
+        Ok(Loaded { config, contents })
+    }
+
+    fn build(&mut self, options: &Options, contents: &Contents) -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(config) = &options.config {
+            return Ok(config.clone());
+        }
+        let provider = options.provider()?;
+        let sha256 =
+            sha256(&provider).ok_or(TlsError::Options("the provider has no SHA-256, which pins are made of"))?;
+        let (trust, pins) = (self.trust(options, contents, &provider)?, options.pins.clone());
+        let checks_name = !options.any_name;
+        let verifier = Verifier { trust, pins, checks_name, sha256, provider: provider.clone() };
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&options.versions()?)
+            .map_err(|error| TlsError::Rustls(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match (&options.identity, &contents.identity) {
+            (Identity::Pem { cert, key }, Some((cert_pem, key_pem))) => {
+                let certified = certified(cert, cert_pem, key, key_pem, &provider)?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+            }
+            (Identity::Resolver(resolver), _) => builder.with_client_cert_resolver(resolver.clone()),
+            _ => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols.clone_from(&options.alpn);
+        config.resumption = match options.no_resumption {
+            true => Resumption::disabled(),
+            false => Resumption::in_memory_sessions(SESSIONS_MAX),
+        };
+        Ok(Arc::new(config))
+    }
+
+    fn trust(
+        &mut self,
+        options: &Options,
+        contents: &Contents,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Trust, TlsError> {
+        if options.any_certificate {
+            return Ok(Trust::Anyone);
+        }
+        if options.pins_alone {
+            return match options.pins.is_empty() {
+                true => Err(TlsError::Options("trust_pins_alone needs a pin")),
+                false => Ok(Trust::Pins),
+            };
+        }
+        let mut roots = RootCertStore::empty();
+        for (source, pem) in options.roots.iter().zip(&contents.roots) {
+            for cert in certificates(source, pem)? {
+                roots
+                    .add(cert)
+                    .map_err(|error| source.wrong(format!("a certificate in it cannot be trusted: {error}")))?;
+            }
+        }
+        if options.roots.is_empty() || options.system_roots {
+            // Systems hold a few that are odd; the others are good all the same.
+            roots.add_parsable_certificates(self.system_roots()?.iter().cloned());
+        }
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .map(Trust::Chain)
+            .map_err(|error| TlsError::Rustls(error.to_string()))
+    }
+
+    fn system_roots(&mut self) -> Result<Arc<Vec<CertificateDer<'static>>>, TlsError> {
+        if let Some(roots) = &self.system_roots {
+            return Ok(roots.clone());
+        }
+        let found = rustls_native_certs::load_native_certs();
+        if found.certs.is_empty() {
+            let why = found.errors.first().map_or_else(|| "none is installed".to_owned(), ToString::to_string);
+            return Err(TlsError::SystemRoots(why));
+        }
+        Ok(self.system_roots.insert(Arc::new(found.certs)).clone())
+    }
+}
+
+impl Options {
+    fn has_files(&self) -> bool {
+        let identity = match &self.identity {
+            Identity::Pem { cert, key } => vec![cert, key],
+            _ => Vec::new(),
+        };
+        self.config.is_none() && self.roots.iter().chain(identity).any(|source| matches!(source, Source::File(_)))
+    }
+
+    fn provider(&self) -> Result<Arc<CryptoProvider>, TlsError> {
+        if let Some(provider) = self.provider.as_ref().or_else(|| CryptoProvider::get_default()) {
+            return Ok(provider.clone());
+        }
+        #[cfg(feature = "tls")]
+        return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+        #[cfg(not(feature = "tls"))]
+        Err(TlsError::Options("there is no provider of cryptography: hand one in, or use the feature `tls`"))
+    }
+
+    fn versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
+        let (oldest, newest) = self.versions.unwrap_or((TlsVersion::V1_2, TlsVersion::V1_3));
+        let all = [(TlsVersion::V1_2, &version::TLS12), (TlsVersion::V1_3, &version::TLS13)];
+        let wanted = all.into_iter().filter(|(version, _)| (oldest..=newest).contains(version));
+        let wanted: Vec<_> = wanted.map(|(_, version)| version).collect();
+        if wanted.is_empty() { Err(TlsError::Options("no version of TLS lies between the two")) } else { Ok(wanted) }
+    }
+
+    /// Whom to expect at `address`; without one, whether what is configured is a name at all.
+    fn server_name(&self, address: Option<&Address>) -> Result<ServerName<'static>, TlsError> {
+        let name = match (&self.name, address) {
+            (Some(name), _) => name.as_str(),
+            (None, Some(Address::Tcp { host, .. })) => host.split('%').next().unwrap_or(host),
+            (None, Some(Address::Unix(_))) => {
+                return Err(TlsError::Options(
+                    "a Unix socket has no name that could be in a certificate: set Tls::name",
+                ));
+            }
+            (None, None) => "localhost",
+        };
+        ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))
+    }
+}
+
+impl Source {
+    fn read(&self) -> Result<Vec<u8>, TlsError> {
+        let path = match self {
+            Source::Memory(bytes) => return Ok(bytes.to_vec()),
+            Source::File(path) => path,
+        };
+        let read = || {
+            let len = std::fs::metadata(path)?.len();
+            if len > FILE_LEN_MAX {
+                return Err(io::Error::other("it is larger than 1 MiB"));
+            }
+            std::fs::read(path)
+        };
+        read().map_err(|error| TlsError::File { path: path.clone(), why: error.to_string() })
+    }
+
+    fn wrong(&self, why: String) -> TlsError {
+        TlsError::Content { place: self.place(), why }
+    }
+}
+
+impl Contents {
+    fn hash(&self) -> u64 {
+        hash(&(&self.roots, &self.identity))
+    }
+}
+
+fn hash(value: &impl std::hash::Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn read(options: &Options) -> Result<Contents, TlsError> {
+    let roots = options.roots.iter().map(Source::read).collect::<Result<_, _>>()?;
+    let identity = match &options.identity {
+        Identity::Pem { cert, key } => Some((cert.read()?, key.read()?)),
+        _ => None,
+    };
+    Ok(Contents { roots, identity })
+}
+
+fn certificates(source: &Source, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certs = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let certs = certs.map_err(|error| source.wrong(format!("it is no whole PEM file: {error}")))?;
+    match certs.is_empty() {
+        true => Err(source.wrong("it holds no certificate (PEM)".to_owned())),
+        false => Ok(certs),
+    }
+}
+
+fn certified(
+    cert: &Source,
+    cert_pem: &[u8],
+    key: &Source,
+    key_pem: &[u8],
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
+    let chain = certificates(cert, cert_pem)?;
+    let der =
+        PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| key.wrong("it holds no private key (PEM)".to_owned()))?;
+    CertifiedKey::from_der(chain, der, provider).map_err(|error| {
+        let why = match error {
+            rustls::Error::InconsistentKeys(_) => "the key is that of another certificate".to_owned(),
+            other => other.to_string(),
+        };
+        TlsError::Identity { cert: cert.place(), key: key.place(), why }
+    })
+}

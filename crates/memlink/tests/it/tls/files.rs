@@ -1,0 +1,79 @@
+//! Files that are wrong from the beginning: said when the client is built, with the file's name.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use memlink::{Client, Server, Settings, Tls};
+
+use super::authority::Authority;
+
+/// A folder of its own, gone with its handle.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Folder {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("memlink-tls-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("it can be written");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_files_and_options_is_said_when_the_client_is_built() {
+    let (authority, folder) = (Authority::new("ours"), Folder::new());
+    let (one, two) = (authority.issue(&["one"]), authority.issue(&["two"]));
+    let cert = folder.write("cert.pem", &one.cert);
+    let key = folder.write("key.pem", &one.key);
+    let other_key = folder.write("other.pem", &two.key);
+    let half = folder.write("half.pem", &one.cert[..one.cert.len() / 2]);
+    let text = folder.write("text.pem", "hello");
+    let large = folder.write("large.pem", &"x".repeat(2 << 20));
+    let missing = folder.path("missing.pem");
+    let tls = || Tls::new().ca_pem(&authority.pem);
+    for (what, tls, parts) in [
+        ("no authority", Tls::new().ca_file(&missing), &["missing.pem", "cannot be read"][..]),
+        ("an authority that is text", Tls::new().ca_file(&text), &["text.pem", "no certificate"]),
+        ("half an authority", Tls::new().ca_file(&half), &["half.pem"]),
+        ("a file without end", Tls::new().ca_file(&large), &["large.pem", "1 MiB"]),
+        ("no certificate", tls().client_cert_files(&missing, &key), &["missing.pem", "cannot be read"]),
+        ("half a certificate", tls().client_cert_files(&half, &key), &["half.pem"]),
+        ("a certificate that is text", tls().client_cert_files(&text, &key), &["text.pem", "no certificate"]),
+        ("no key", tls().client_cert_files(&cert, &missing), &["missing.pem", "cannot be read"]),
+        ("a key that is text", tls().client_cert_files(&cert, &text), &["text.pem", "no private key"]),
+        ("the key of another", tls().client_cert_files(&cert, &other_key), &["other.pem", "of another certificate"]),
+        ("no name", tls().name("not a name"), &["not a name"]),
+        ("pins alone, and none", tls().trust_pins_alone(), &["needs a pin"]),
+        ("no version", tls().versions(memlink::TlsVersion::V1_3, memlink::TlsVersion::V1_2), &["no version"]),
+    ] {
+        let server = Server::tcp("127.0.0.1:1").unwrap();
+        let settings = Settings::default().tls(tls);
+        assert!(!format!("{settings:?}").contains("PRIVATE"), "{what}");
+        let error =
+            Client::builder().server(server).settings(settings).build().map(|_| ()).expect_err(what).to_string();
+        assert!(parts.iter().all(|part| error.contains(part)) && !error.contains("PRIVATE"), "{what}: {error}");
+    }
+    let good = tls().client_cert_files(&cert, &key);
+    Client::builder()
+        .server(Server::tcp("127.0.0.1:1").unwrap())
+        .settings(Settings::default().tls(good))
+        .build()
+        .unwrap();
+}

@@ -1,0 +1,147 @@
+//! Peers that must not be talked to. Each is refused in words, soon, and hears nothing of what users say.
+
+use std::time::{Duration, Instant};
+
+use memlink::{Client, ErrorKind, Limits, Outcome, Settings, Tls};
+
+use super::authority::{Authority, Issued, Kind, self_signed};
+use super::peer::{Manner, Peer};
+use crate::wait::until;
+
+/// Stands in the key and the value of every user's command here.
+const SECRET: &str = "of-the-user";
+
+fn settings(tls: Tls) -> Settings {
+    let limits = Limits { opening_timeout: Duration::from_secs(5), ..Limits::default() };
+    let (base, cap) = (Duration::from_millis(20), Duration::from_millis(50));
+    Settings::default()
+        .dial_timeout(DIAL_TIMEOUT)
+        .timeout(Duration::from_secs(20))
+        .limits(limits)
+        .backoff(base, cap)
+        .tls(tls)
+}
+
+const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The peer is dialled several times with a user's command waiting, and hears none of it.
+async fn is_refused(what: &str, manner: Manner, tls: Tls, kind: ErrorKind, parts: &[&str]) {
+    let is_slow = matches!(manner, Manner::IsSilent | Manner::Stalls(..));
+    let peer = Peer::start(manner);
+    let client = Client::builder().server(peer.server()).settings(settings(tls)).build().expect("options");
+    let begun = Instant::now();
+    let error = client.set(SECRET, SECRET).await.expect_err(what);
+    let took = begun.elapsed();
+    assert_eq!((error.kind(), error.outcome()), (kind, Outcome::NotSent), "{what}: {error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "{what}: {error}");
+    }
+    assert!(took < DIAL_TIMEOUT * 3, "{what}: {took:?}");
+    let dials = if is_slow { 1 } else { 3 };
+    let client = &client;
+    until("it was dialled again", || {
+        // Commands that come while it is known to be bad are refused at once, and not sent either.
+        let mut refused = Box::pin(client.set(SECRET, SECRET).into_future());
+        let _ = futures_util::FutureExt::now_or_never(&mut refused);
+        peer.heard().connections >= dials
+    })
+    .await;
+    client.close(Duration::ZERO).await;
+    let heard = peer.heard();
+    let leaked = |bytes: &[u8]| bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
+    assert!(!leaked(&heard.wire) && !leaked(&heard.plaintext), "{what}: it has heard of the user");
+    let said = String::from_utf8_lossy(&heard.plaintext).replace("version\r\n", "");
+    assert_eq!(said, "", "{what}: it has heard more than the question for its version");
+}
+
+const NAMES: &[&str] = &["127.0.0.1", "localhost"];
+
+fn tls(shows: Issued) -> Manner {
+    Manner::Tls { shows, wants: None, only_1_2: false }
+}
+
+#[tokio::test]
+async fn wrong_certificates_are_refused_by_name() {
+    let (authority, other) = (Authority::new("ours"), Authority::new("another"));
+    let trusting = || Tls::new().ca_pem(&authority.pem);
+    let refused = ErrorKind::Refused;
+    for (what, shows, parts) in [
+        ("wrong name", authority.issue(&["elsewhere"]), &["not for the name", "\"127.0.0.1\"", "elsewhere"][..]),
+        ("expired", authority.issue_as(Kind::Expired, NAMES), &["expired at 2021-02-03"]),
+        ("not yet valid", authority.issue_as(Kind::NotYetValid, NAMES), &["not valid yet", "2996-04-05"]),
+        ("self-signed", self_signed(Kind::Good, NAMES), &["self-signed"]),
+        ("unknown authority", other.issue(NAMES), &["issuer is unknown"]),
+        ("for clients only", authority.issue_as(Kind::ForClientsOnly, NAMES), &["not meant for servers"]),
+    ] {
+        is_refused(what, tls(shows), trusting(), refused, parts).await;
+    }
+    let name = Manner::Tls { shows: authority.issue(NAMES), wants: None, only_1_2: false };
+    is_refused("another name is wanted", name, trusting().name("cache"), refused, &["not for the name \"cache\""])
+        .await;
+}
+
+#[tokio::test]
+async fn servers_that_refuse_our_certificate_say_so() {
+    let (authority, other) = (Authority::new("ours"), Authority::new("another"));
+    let trusting = || Tls::new().ca_pem(&authority.pem);
+    let theirs = other.issue(&["client"]);
+    for only_1_2 in [false, true] {
+        let manner = || Manner::Tls { shows: authority.issue(NAMES), wants: Some(authority.pem.clone()), only_1_2 };
+        is_refused("none", manner(), trusting(), ErrorKind::Refused, &["client certificate", "none is configured"])
+            .await;
+        let with_theirs = trusting().client_cert_pem(&theirs.cert, &theirs.key);
+        let parts = &["refused the client certificate", "authority"];
+        is_refused("of another authority", manner(), with_theirs, ErrorKind::Refused, parts).await;
+    }
+}
+
+/// A server that speaks TLS 1.1 and nothing newer: it says so by an alert, or answers in its own version.
+const ALERT_OF_1_1: &[u8] = &[0x15, 3, 2, 0, 2, 2, 70];
+const HELLO_OF_1_1: &[u8] = &[
+    0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 0, 0, 47, 0,
+];
+
+#[tokio::test]
+async fn peers_that_do_not_speak_tls_as_we_do_are_refused() {
+    let authority = Authority::new("ours");
+    let good = || authority.issue(NAMES);
+    let trusting = || Tls::new().ca_pem(&authority.pem);
+    let (refused, down) = (ErrorKind::Refused, ErrorKind::ServerDown);
+    for (what, manner, kind, parts) in [
+        ("TLS 1.1, an alert", Manner::Says(ALERT_OF_1_1), refused, &["no version of TLS"][..]),
+        ("TLS 1.1, a hello", Manner::Says(HELLO_OF_1_1), refused, &["no version of TLS"]),
+        ("plain text", Manner::Says(b"ERROR\r\n"), refused, &["plain text", "\"ERROR\""]),
+        ("plain text, no room", Manner::Says(b"ERROR Too many open connections\r\n"), refused, &["no room"]),
+        ("plain text, HTTP", Manner::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), refused, &["plain text", "HTTP"]),
+        ("noise", Manner::Says(&[0xde, 0xad, 0xbe, 0xef, 0xde, 0xad, 0xbe, 0xef]), refused, &["handshake"]),
+        ("closed", Manner::Closes, down, &["closed", "is it a TLS port?"]),
+        ("cut after a byte", Manner::Cuts(good(), 1), down, &["closed", "handshake"]),
+        ("cut in the certificate", Manner::Cuts(good(), 400), down, &["closed", "handshake"]),
+        ("silent", Manner::IsSilent, down, &["timed out", "is it a TLS port?"]),
+        ("stalled after a byte", Manner::Stalls(good(), 1), down, &["timed out", "handshake"]),
+        ("stalled in the certificate", Manner::Stalls(good(), 400), down, &["timed out", "handshake"]),
+    ] {
+        is_refused(what, manner, trusting(), kind, parts).await;
+    }
+}
+
+/// Slow is not broken.
+#[tokio::test]
+async fn a_handshake_one_byte_at_a_time_succeeds() {
+    let authority = Authority::new("ours");
+    let peer = Peer::start(Manner::Dribbles(authority.issue(NAMES)));
+    let tls = Tls::new().ca_pem(&authority.pem);
+    let builder = Client::builder().server(peer.server()).settings(settings(tls).dial_timeout(Duration::from_secs(20)));
+    builder.connect().await.expect("it is good");
+}
+
+/// The reverse: no TLS here, TLS there.
+#[tokio::test]
+async fn a_tls_port_is_recognised_by_a_plain_client() {
+    let authority = Authority::new("ours");
+    let peer = Peer::start(tls(authority.issue(NAMES)));
+    let error = Client::builder().server(peer.server()).connect().await.map(|_| ()).expect_err("TLS is spoken there");
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Refused, Outcome::NotSent));
+    assert!(error.to_string().contains("TLS port"), "{error}");
+}
