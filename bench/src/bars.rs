@@ -78,6 +78,9 @@ const BARS: &[(&str, Client, Figure, To, Bound)] = &[
     ("W6", Client::Memlink, Cpu, To::Peer, AtMost(0.7)),
     ("W7", Client::Memlink, Rate, To::Peer, AtLeast(1.0)),
     ("W7", Client::Memlink, Cpu, To::Peer, AtMost(1.1)),
+    ("W8", Client::Memlink, Rate, To::Bare, AtLeast(0.8)),
+    ("W8", Client::Memlink, Rate, To::Peer, AtLeast(4.0)),
+    ("W8", Client::Memlink, Cpu, To::Peer, AtMost(1.0 / 6.0)),
     ("W9", Client::Memlink, Rate, To::Peer, AtLeast(4.0)),
     ("W9", Client::Memlink, Cpu, To::Peer, AtMost(1.0 / 6.0)),
     ("RESP", Client::MemlinkResp, Rate, To::Peer, AtLeast(1.2)),
@@ -96,6 +99,9 @@ pub fn judge(all: &Everything) -> Vec<Bar> {
         }
     }
     bars.extend(two_workers(all));
+    bars.extend(
+        [Flavour::CurrentThread, Flavour::MultiThread(1)].into_iter().filter_map(|flavour| secret(all, flavour)),
+    );
     bars.extend(idle(all));
     bars.extend(tail(all));
     bars.extend(codec(all));
@@ -154,6 +160,16 @@ fn two_workers(all: &Everything) -> Option<Bar> {
     let rate = |workers| measured.row(Client::Memlink, Flavour::MultiThread(workers)).map(Row::rate);
     let what = "operations/s / one worker".to_owned();
     Some(Bar { of: "W3", runtime: "multi_thread 2", what, bound: AtLeast(0.9), found: rate(2)? / rate(1)? })
+}
+
+/// What TLS leaves of the rate.
+fn secret(all: &Everything, flavour: Flavour) -> Option<Bar> {
+    let rate = |name| {
+        let measured = all.workloads.iter().find(|measured| measured.workload == name)?;
+        measured.row(Client::Memlink, flavour).map(Row::rate)
+    };
+    let what = "operations/s / without TLS".to_owned();
+    Some(Bar { of: "W8", runtime: flavour.name(), what, bound: AtLeast(0.4), found: rate("W8")? / rate("W2")? })
 }
 
 fn idle(all: &Everything) -> Vec<Bar> {

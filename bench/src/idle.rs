@@ -111,6 +111,7 @@ const ONE: Workload = Workload {
     keys: 1,
     value_len: 100,
     operation: Operation::Get,
+    tls: false,
     clients: &[],
 };
 

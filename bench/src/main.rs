@@ -15,6 +15,7 @@ mod run;
 mod server;
 mod table;
 mod tail;
+mod tls;
 mod workload;
 
 use std::process::ExitCode;

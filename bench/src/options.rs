@@ -5,8 +5,8 @@ use crate::workload::{WORKLOADS, Workload};
 pub const USAGE: &str = "\
 memlink-bench [workload ...] [option ...]     measures; all workloads unless some are named
 
-workloads  W1 W2 W2R W2M W2D W3 W4 W5 W6 W7 W9 RESP, W10 (idle cost), tail (open loop), codec (without a server)
-           W8 (W2 over TLS) is not there yet: memlink has no TLS
+workloads  W1 W2 W2R W2M W2D W3 W4 W5 W6 W7 W8 (W2 over TLS) W9 RESP, W10 (idle cost), tail (open loop),
+           codec (without a server)
 
 --quick              2 short repetitions: a look, not a measurement
 --repetitions N      default 5
@@ -58,7 +58,6 @@ impl Options {
                 "w10" => options.idle = true,
                 "tail" => options.tail = true,
                 "codec" => options.codec = true,
-                "w8" => return Err("W8 is not there yet: memlink has no TLS".to_owned()),
                 name => match Workload::find(name) {
                     Some(workload) => options.workloads.push(workload),
                     None => return Err(format!("{word} is unknown")),

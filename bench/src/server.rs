@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use crate::client::RSMC_PREFIX;
 use crate::cores;
 use crate::data::{Key, value_of};
+use crate::tls::{Files, Wire};
 use crate::workload::{Store, Workload};
 
 /// A memcached with one thread, on core 0, on free ports of the loopback. Killed when dropped.
 pub struct Memcached {
     child: Child,
     addresses: Vec<String>,
+    tls: Option<Files>,
 }
 
 /// A server of either kind. Killed when dropped.
@@ -52,13 +54,22 @@ static STARTED: AtomicUsize = AtomicUsize::new(0);
 impl Memcached {
     /// Listens at every one of `hosts`.
     pub fn start(hosts: &[String], more: &[&str]) -> Memcached {
+        Memcached::start_with(hosts, more, false)
+    }
+
+    fn start_with(hosts: &[String], more: &[&str], is_secret: bool) -> Memcached {
         let name = format!("memlink-bench-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let tls = is_secret.then(|| Files::write(&name));
         let file = std::env::temp_dir().join(name);
         let mut command = cores::pinned("0", "memcached");
         command.args(["-u", "nobody", "-p", "-1", "-U", "0", "-t", "1", "-m", "1024", "-c", "8192", "-l"]);
         command.arg(hosts.join(",")).args(more).env("MEMCACHED_PORT_FILENAME", &file).stdin(Stdio::null());
+        if let Some(files) = &tls {
+            let options = format!("ssl_chain_cert={},ssl_key={}", files.cert.display(), files.key.display());
+            command.args(["-Z", "-o", &options]);
+        }
         let child = command.spawn().expect("memcached can be started: install it first");
-        let mut memcached = Memcached { child, addresses: Vec::new() };
+        let mut memcached = Memcached { child, addresses: Vec::new(), tls };
         let ends = Instant::now() + Duration::from_secs(20);
         while memcached.addresses.len() < hosts.len() {
             assert!(Instant::now() < ends, "memcached did not say which ports it listens on");
@@ -78,7 +89,7 @@ impl Memcached {
     }
 
     fn start_with_items(workload: &Workload) -> Memcached {
-        let memcached = Memcached::start(&["127.0.0.1".to_owned()], workload.server_args);
+        let memcached = Memcached::start_with(&["127.0.0.1".to_owned()], workload.server_args, workload.tls);
         memcached.fill(workload).expect("memcached takes the items");
         memcached
     }
@@ -89,7 +100,7 @@ impl Memcached {
 
     /// Stores every key, on every server: each client routes in its own way.
     fn fill(&self, workload: &Workload) -> std::io::Result<()> {
-        let mut stream = TcpStream::connect(&self.addresses[0])?;
+        let mut stream = Wire::new(TcpStream::connect(&self.addresses[0])?, self.tls.is_some())?;
         for number in 0..workload.keys {
             let key = Key::of(number);
             let value = value_of(&key, workload.value_len);
@@ -106,7 +117,7 @@ impl Memcached {
     }
 }
 
-fn store(stream: &mut TcpStream, key: &str, value: &[u8]) -> std::io::Result<()> {
+fn store(stream: &mut Wire, key: &str, value: &[u8]) -> std::io::Result<()> {
     // Too large for the server with its length in front: only for a client that is not measured with such values.
     if value.len() > (1 << 20) - 512 {
         return Ok(());

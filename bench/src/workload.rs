@@ -17,6 +17,7 @@ pub struct Workload {
     pub keys: usize,
     pub value_len: usize,
     pub operation: Operation,
+    pub tls: bool,
     pub clients: &'static [Client],
 }
 
@@ -70,6 +71,7 @@ const W1: Workload = Workload {
     keys: 10_000,
     value_len: 100,
     operation: Operation::Get,
+    tls: false,
     clients: Client::EVERY,
 };
 
@@ -133,6 +135,14 @@ pub static WORKLOADS: &[Workload] = &[
         connections: 4,
         keys: 32,
         value_len: (1 << 20) - 1_024,
+        ..W1
+    },
+    Workload {
+        name: "W8",
+        what: "W2 over TLS",
+        callers: 64,
+        tls: true,
+        clients: &[Client::Memlink, Client::Bare, Client::BareSpinning, Client::MemcachePooled],
         ..W1
     },
     Workload {

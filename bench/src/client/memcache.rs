@@ -11,8 +11,10 @@ pub struct MemcachePooled(memcache::Client);
 
 impl BlockingCaller for MemcachePooled {
     fn connect(workload: &Workload, servers: &[String]) -> Result<Vec<MemcachePooled>, String> {
-        let urls: Vec<String> =
-            servers.iter().map(|server| format!("memcache://{server}?protocol=ascii&tcp_nodelay=true")).collect();
+        let scheme = if workload.tls { "memcache+tls" } else { "memcache" };
+        let verify = if workload.tls { "&verify_mode=none" } else { "" };
+        let url = |server| format!("{scheme}://{server}?protocol=ascii&tcp_nodelay=true{verify}");
+        let urls: Vec<String> = servers.iter().map(url).collect();
         let callers = workload.callers as u32;
         let client = memcache::Client::with_pool_size(urls, callers).map_err(|error| error.to_string())?;
         Ok((0..callers).map(|_| MemcachePooled(client.clone())).collect())

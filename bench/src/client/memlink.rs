@@ -4,6 +4,7 @@ use memlink::{Client, Server, Settings};
 
 use super::{Caller, Checked};
 use crate::data::{Data, Key};
+use crate::tls;
 use crate::workload::Workload;
 
 /// With default settings.
@@ -20,12 +21,13 @@ pub type MemlinkTwo = With<true, 2>;
 pub struct With<const OPAQUE: bool, const CONNECTIONS: usize>(Client);
 
 /// A client with an open connection to every server.
-pub async fn build(servers: &[String], connections: usize, opaque: bool) -> Result<Client, String> {
+pub async fn build(servers: &[String], connections: usize, opaque: bool, is_secret: bool) -> Result<Client, String> {
     let mut all = Vec::new();
     for server in servers {
         all.push(Server::tcp(server).map_err(|error| error.to_string())?);
     }
     let settings = Settings::default().connections_per_server(connections);
+    let settings = if is_secret { settings.tls(tls::options()) } else { settings };
     let builder = Client::builder().servers(all).settings(settings).opaque(opaque);
     builder.connect().await.map_err(|error| error.to_string())
 }
@@ -33,7 +35,7 @@ pub async fn build(servers: &[String], connections: usize, opaque: bool) -> Resu
 impl<const OPAQUE: bool, const CONNECTIONS: usize> Caller for With<OPAQUE, CONNECTIONS> {
     async fn connect(workload: &Workload, servers: &[String]) -> Result<Vec<Self>, String> {
         let connections = if CONNECTIONS == 0 { workload.connections } else { CONNECTIONS };
-        let client = build(servers, connections, OPAQUE).await?;
+        let client = build(servers, connections, OPAQUE, workload.tls).await?;
         Ok((0..workload.callers).map(|_| With(client.clone())).collect())
     }
 

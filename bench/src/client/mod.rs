@@ -189,6 +189,9 @@ impl Client {
     /// Why it is left out of a workload.
     pub fn cannot(self, workload: &Workload) -> Option<&'static str> {
         match self {
+            Client::MemcachePooled if workload.tls && cfg!(not(feature = "peer-tls")) => {
+                Some("build with --features peer-tls: it needs the headers of OpenSSL")
+            }
             Client::AsyncMemcached | Client::MemcacheAsync if workload.servers > 1 => Some("it has no routing"),
             Client::MemcacheAsync if workload.has_sets() => Some("its set reads no reply, so nothing can be checked"),
             Client::Rsmc if workload.value_len > 16 * 1024 || workload.operations_per_call() > 1 => {

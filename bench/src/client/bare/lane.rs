@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::prepared::Prepared;
 use crate::harness::{Limit, latency};
+use crate::tls::Wire;
 
 /// One connection and how far it is. Bytes are counted from the first ever, in both directions.
 pub struct Lane {
-    stream: TcpStream,
+    stream: Wire,
     prepared: Prepared,
     /// Lines in flight at most.
     depth: usize,
@@ -31,13 +32,13 @@ pub struct Lane {
 const BUFFER_LEN: usize = 256 * 1024;
 
 impl Lane {
-    pub fn open(server: &str, prepared: Prepared, depth: usize, times: bool) -> io::Result<Lane> {
+    pub fn open(server: &str, is_secret: bool, prepared: Prepared, depth: usize, times: bool) -> io::Result<Lane> {
         let stream = TcpStream::connect(server)?;
         stream.set_nodelay(true)?;
         // A server that says nothing is an error and not a hang.
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         Ok(Lane {
-            stream,
+            stream: Wire::new(stream, is_secret)?,
             prepared,
             depth,
             asked: 0,
@@ -60,7 +61,7 @@ impl Lane {
     pub fn start(&mut self, limit: Limit, spins: bool) -> io::Result<()> {
         (self.limit, self.spins) = (limit, spins);
         self.begun_at = self.asked;
-        self.stream.set_nonblocking(spins)
+        self.stream.tcp().set_nonblocking(spins)
     }
 
     /// Up to the limit, and until all is answered.

@@ -29,7 +29,7 @@ impl Bare {
             let prepared = Prepared::new(workload, lane, classic);
             let depth = prepared.depth(callers, workload);
             let times = client.has_latency(workload);
-            let lane = Lane::open(&servers[lane % servers.len()], prepared, depth, times);
+            let lane = Lane::open(&servers[lane % servers.len()], workload.tls, prepared, depth, times);
             lanes.push(lane.map_err(|error| error.to_string())?);
         }
         Ok(Bare { lanes, spins: client.is_spinning() })
