@@ -91,3 +91,36 @@ async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStr
     socket.set_tcp_user_timeout(options.user_timeout)?;
     Ok(stream)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_is_set_up_as_it_was_asked() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let options = TcpOptions {
+            nodelay: false,
+            keepalive: Some(Duration::from_secs(77)),
+            user_timeout: Some(Duration::from_millis(4_321)),
+            send_buffer: Some(20_000),
+            receive_buffer: Some(30_000),
+            local_address: "127.0.0.1".parse().ok(),
+        };
+        let tcp = open("localhost", port, &options, Duration::from_secs(20)).await.unwrap();
+        let socket = SockRef::from(tcp.read.as_ref());
+        assert!(!socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(77));
+            assert_eq!(socket.tcp_user_timeout().unwrap(), options.user_timeout);
+            // Linux doubles them, for its own use.
+            assert_eq!((socket.send_buffer_size().unwrap(), socket.recv_buffer_size().unwrap()), (40_000, 60_000));
+        }
+        let tcp = open("127.0.0.1", port, &TcpOptions::default(), Duration::from_secs(20)).await.unwrap();
+        assert!(SockRef::from(tcp.read.as_ref()).tcp_nodelay().unwrap());
+    }
+}

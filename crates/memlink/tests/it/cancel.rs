@@ -125,7 +125,7 @@ async fn poll_and_drop(mut request: Pending<'_>, polls: usize, pace: Pace) -> bo
 
 const MARKERS: usize = 6;
 
-async fn prepare(client: &Client) {
+pub(crate) async fn prepare(client: &Client) {
     for n in 0..MARKERS {
         client.set(format!("marker-{n}"), format!("marker-{n}")).await.unwrap();
     }
@@ -144,7 +144,7 @@ async fn others_are_well(client: &Client, what: &str) {
 }
 
 /// Drops each request after its 0th, 1st, ... last poll; gives how many times it was dropped before its end.
-async fn drop_everywhere(client: &Client) -> usize {
+pub(crate) async fn drop_everywhere(client: &Client) -> usize {
     let mut dropped = 0;
     for (name, start) in REQUESTS {
         for pace in PACES {
@@ -162,7 +162,7 @@ async fn drop_everywhere(client: &Client) -> usize {
     dropped
 }
 
-async fn nothing_is_left(client: &Client) {
+pub(crate) async fn nothing_is_left(client: &Client) {
     until("nothing is in flight", || client.stats().servers[0].counters.in_flight == 0).await;
     let counters = client.stats().servers[0].counters;
     assert_eq!(counters.started, counters.replied + counters.failed + counters.cancelled, "{counters:?}");

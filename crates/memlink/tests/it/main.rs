@@ -5,6 +5,7 @@ mod bulk;
 mod cancel;
 mod crowding;
 mod deadlines;
+mod doors;
 mod generic;
 mod input;
 mod leases;

@@ -46,6 +46,13 @@ impl Memcached {
         Memcached::start_at(listen, options, port, Some(holder), None)
     }
 
+    /// Whether it was built with TLS (`-Z`).
+    #[cfg(feature = "tls")]
+    pub(crate) fn speaks_tls() -> bool {
+        let help = Command::new(program()).arg("-h").output().expect("memcached runs");
+        String::from_utf8_lossy(&help.stdout).contains("--enable-ssl")
+    }
+
     /// On a Unix socket instead of a port.
     pub(crate) fn start_unix() -> Memcached {
         static STARTED: AtomicU32 = AtomicU32::new(0);

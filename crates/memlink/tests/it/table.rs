@@ -5,6 +5,7 @@ use std::pin::Pin;
 use memlink::{Client, Server, Version};
 use memlink_testserver::TestServer;
 
+use crate::doors::{Door, Opened};
 use crate::memcached::{Memcached, patient};
 use crate::show::Show as _;
 
@@ -52,7 +53,7 @@ macro_rules! case {
 }
 pub(crate) use case;
 
-/// Runs the cases one after the other on one connection, to both servers.
+/// Runs the cases one after the other on one connection, to both servers, and to the newer one through every door.
 pub(crate) async fn check(cases: &[Case]) {
     let old = Memcached::start();
     run("memcached", &old.client().await, cases).await;
@@ -60,6 +61,10 @@ pub(crate) async fn check(cases: &[Case]) {
     let server = Server::tcp(&new.address()).expect("an address");
     let client = Client::builder().server(server).settings(patient()).connect().await.expect("it answers");
     run("embedded", &client, cases).await;
+    for door in Door::ALL {
+        let opened = Opened::start(*door, patient()).await;
+        run(&format!("{door:?}"), &opened.client, cases).await;
+    }
 }
 
 async fn run(name: &str, client: &Client, cases: &[Case]) {

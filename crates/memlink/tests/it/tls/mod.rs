@@ -1,6 +1,6 @@
 //! TLS: who is trusted, who is not, and what changes while a program runs. Certificates are made by the tests themselves.
 
-mod authority;
+pub(crate) mod authority;
 mod files;
 mod peer;
 mod renewal;

@@ -35,7 +35,7 @@ impl Load {
             tokio::spawn(async move {
                 loop {
                     match client.delete("key").await {
-                        Ok(_) => drop(served.fetch_add(1, Ordering::Relaxed)),
+                        Ok(_) => _ = served.fetch_add(1, Ordering::Relaxed),
                         Err(error) => failed.lock().unwrap().push(error.to_string()),
                     }
                     tokio::time::sleep(pause).await;
@@ -118,7 +118,7 @@ async fn what_cannot_be_used_leaves_the_last_good_ones_in_use() {
     let settings =
         patient().tls(Tls::new().ca_file(&ca).client_cert_files(&cert, &key)).on_event(move |event| match event {
             Event::TlsFilesRefused { error, .. } => heard.lock().unwrap().push(error.to_string()),
-            Event::Replaced { .. } => drop(counted.fetch_add(1, Ordering::SeqCst)),
+            Event::Replaced { .. } => _ = counted.fetch_add(1, Ordering::SeqCst),
             _ => {}
         });
     let client = Client::builder().server(peer.server()).opaque(false).settings(settings).connect().await.unwrap();
@@ -178,9 +178,9 @@ async fn a_renewal_that_fails_leaves_the_connection_as_it_is() {
         .server(memlink::Server::tcp(&server.address()).unwrap())
         .settings(patient().tls(Tls::new().ca_pem(&authority.pem)).on_event(move |event| match event {
             Event::RenewalFailed { error, .. } if error.contains("issuer is unknown") => {
-                drop(failures.fetch_add(1, Ordering::SeqCst))
+                _ = failures.fetch_add(1, Ordering::SeqCst)
             }
-            Event::Replaced { .. } => drop(replacements.fetch_add(1, Ordering::SeqCst)),
+            Event::Replaced { .. } => _ = replacements.fetch_add(1, Ordering::SeqCst),
             _ => {}
         }))
         .connect()
