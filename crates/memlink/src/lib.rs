@@ -63,7 +63,7 @@
 //!
 //! # Features
 //!
-//! * `tls`: connections by TLS ([`Tls`], `memcaches://`), with rustls and its provider ring. Off by default.
+//! * `tls`: connections by TLS (`Tls`, `memcaches://`), with rustls and its provider ring. Off by default.
 //! * `tls-own-provider`: the same, and the program brings the provider of cryptography.
 //! * `tracing`: events as log lines by way of the crate of that name, at most one a second for each server. Off by default.
 #![forbid(unsafe_code)]

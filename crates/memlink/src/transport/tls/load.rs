@@ -16,7 +16,7 @@ use super::words::About;
 use super::{Identity, Options, Source, Tls, TlsError, TlsStream, TlsVersion};
 use crate::transport::{Address, Transport};
 
-/// Sessions that are remembered: a few for each server, of a cluster of many.
+/// Sessions that are remembered: rustls keeps eight for each server, so these are 128 servers.
 const SESSIONS_MAX: usize = 1_024;
 
 /// Largest file that is read; the bundles of systems have a quarter of it.

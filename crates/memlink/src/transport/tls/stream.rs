@@ -222,6 +222,8 @@ impl TlsStream {
     pub(crate) fn shrink(&mut self) {
         if self.taken == self.cipher.len() {
             (self.cipher, self.taken, self.read_len) = (Vec::new(), 0, READ_LEN_MIN);
+            // rustls lets go of all but 4 KiB of its own when it looks for more.
+            let _ = self.session.read_tls(&mut Nothing);
         }
     }
 }
@@ -231,6 +233,15 @@ impl Drop for TlsStream {
     fn drop(&mut self) {
         self.session.send_close_notify();
         let _ = self.poll_send(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+/// Has nothing to read so far.
+struct Nothing;
+
+impl io::Read for Nothing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
