@@ -19,11 +19,12 @@ use crate::transport::Transport;
 ///
 /// Nothing happens to the old one before the new one's handshake has ended well.
 pub(super) enum Renewal {
-    /// For connections dialled after this many renewals there is nothing to do.
+    /// There is nothing to do: the connection was dialled after this many renewals had been asked for.
     None(u64),
-    Dialling(Dial),
+    /// A dial that was begun after so many.
+    Dialling(u64, Dial),
     /// The old one finishes what is in flight.
-    Ready(Transport),
+    Ready(u64, Transport),
 }
 
 impl<P: LinkProtocol> Driver<P> {
@@ -38,35 +39,36 @@ impl<P: LinkProtocol> Driver<P> {
                 let options = &self.shared.options;
                 let dial = options.dialer.dial(&self.shared.address, &self.shared.gate, options.dial_timeout);
                 self.dial_began = now;
-                self.renewal = Renewal::Dialling(dial);
+                self.renewal = Renewal::Dialling(wanted, dial);
                 let server = &self.shared.name;
                 self.shared.observe(|| Event::Dialling { server: server.clone() });
                 Some(Turn::Again)
             }
-            Renewal::Dialling(dial) => match dial.as_mut().poll(cx) {
+            Renewal::Dialling(number, dial) => match dial.as_mut().poll(cx) {
                 Poll::Pending => None,
                 Poll::Ready(dialled) => {
+                    let number = *number;
                     self.observe_complaint();
                     match dialled {
-                        Ok(transport) => self.retire(transport),
-                        Err(error) => self.renewal_failed(&broken(error)),
+                        Ok(transport) => self.retire(number, transport),
+                        Err(error) => self.renewal_failed(number, &broken(error)),
                     }
                     Some(Turn::Again)
                 }
             },
-            Renewal::Ready(_) => self.replace(now),
+            Renewal::Ready(..) => self.replace(now),
         }
     }
 
-    fn retire(&mut self, transport: Transport) {
-        self.renewal = Renewal::Ready(transport);
+    fn retire(&mut self, number: u64, transport: Transport) {
+        self.renewal = Renewal::Ready(number, transport);
         self.shared.lock().connection.retire();
         self.shared.state.send_replace(LinkState::Dialling);
     }
 
     /// The old connection stays: a new one can be asked for again.
-    fn renewal_failed(&mut self, why: &Broken) {
-        self.renewal = Renewal::None(self.shared.gate.renewals());
+    fn renewal_failed(&mut self, number: u64, why: &Broken) {
+        self.renewal = Renewal::None(number);
         let server = &self.shared.name;
         self.shared.observe(|| Event::RenewalFailed { server: server.clone(), error: why.to_string().into() });
     }
@@ -82,8 +84,9 @@ impl<P: LinkProtocol> Driver<P> {
         guarded.connection.dialling();
         let inline = guarded.inline.take();
         drop(guarded);
-        let renewal = std::mem::replace(&mut self.renewal, Renewal::None(self.shared.gate.renewals()));
-        let Renewal::Ready(transport) = renewal else { return None };
+        let renewal = std::mem::replace(&mut self.renewal, Renewal::None(0));
+        let Renewal::Ready(number, transport) = renewal else { return None };
+        self.renewal = Renewal::None(number);
         drop((remains, inline));
         let server = &self.shared.name;
         self.shared.observe(|| Event::Replaced { server: server.clone() });

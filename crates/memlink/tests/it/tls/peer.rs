@@ -36,6 +36,8 @@ pub(crate) enum Manner {
     Stalls(Issued, usize),
     /// Sends these bytes, whatever it hears.
     Says(&'static [u8]),
+    /// Sends these bytes again and again until the client closes.
+    Repeats(&'static [u8]),
     /// Says nothing until the client closes.
     IsSilent,
     Closes,
@@ -111,10 +113,11 @@ fn serve(manner: &Manner, config: Option<Arc<ServerConfig>>, mut wire: Wire) -> 
         Manner::IsSilent => until_end(&mut wire),
         Manner::Says(bytes) => {
             // Its first word is an answer.
-            wire.read(&mut [0; 1024]).ok()?;
+            wire.read_exact(&mut [0; 1]).ok()?;
             wire.stream.write_all(bytes).ok()?;
             until_end(&mut wire);
         }
+        Manner::Repeats(bytes) => while wire.stream.write_all(bytes).is_ok() {},
         Manner::Tls { .. } | Manner::Dribbles(_) | Manner::EndsInValue { .. } | Manner::Cuts(..) => {
             speak(&mut wire, manner, config)?;
         }
@@ -137,7 +140,7 @@ impl Manner {
             Manner::Tls { shows, wants, only_1_2 } => Some(config(shows, wants.as_deref(), *only_1_2)),
             Manner::Dribbles(shows) | Manner::EndsInValue { shows, .. } => Some(config(shows, None, false)),
             Manner::Cuts(shows, _) | Manner::Stalls(shows, _) => Some(config(shows, None, false)),
-            Manner::Says(_) | Manner::IsSilent | Manner::Closes => None,
+            Manner::Says(_) | Manner::Repeats(_) | Manner::IsSilent | Manner::Closes => None,
         }
     }
 }

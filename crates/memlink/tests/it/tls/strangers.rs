@@ -102,6 +102,10 @@ const HELLO_OF_1_1: &[u8] = &[
     22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 0, 0, 47, 0,
 ];
 
+/// Repeated, a message that never ends: each record begins one of 15 MiB as its content.
+const PART_OF_A_LONG_HELLO: &[u8] = &[0x16, 3, 3, 0, 4, 2, 0xf0, 0, 0];
+const WARNING: &[u8] = &[0x15, 3, 3, 0, 2, 1, 90];
+
 #[tokio::test]
 async fn peers_that_do_not_speak_tls_as_we_do_are_refused() {
     let authority = Authority::new("ours");
@@ -115,6 +119,9 @@ async fn peers_that_do_not_speak_tls_as_we_do_are_refused() {
         ("plain text, no room", Manner::Says(b"ERROR Too many open connections\r\n"), refused, &["no room"]),
         ("plain text, HTTP", Manner::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), refused, &["plain text", "HTTP"]),
         ("noise", Manner::Says(&[0xde, 0xad, 0xbe, 0xef, 0xde, 0xad, 0xbe, 0xef]), refused, &["handshake"]),
+        ("an endless hello", Manner::Repeats(PART_OF_A_LONG_HELLO), refused, &["handshake"]),
+        ("endless warnings", Manner::Repeats(WARNING), refused, &["handshake"]),
+        ("endless noise", Manner::Repeats(&[0x16, 3, 3, 0x40]), refused, &["handshake"]),
         ("closed", Manner::Closes, down, &["closed", "is it a TLS port?"]),
         ("cut after a byte", Manner::Cuts(good(), 1), down, &["closed", "handshake"]),
         ("cut in the certificate", Manner::Cuts(good(), 400), down, &["closed", "handshake"]),
