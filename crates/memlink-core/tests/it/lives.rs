@@ -137,3 +137,37 @@ fn a_reply_may_be_read_before_its_inline_writer_is_back() {
     world.assert_replied(behind);
     world.check_end();
 }
+
+#[test]
+fn a_retired_connection_finishes_what_is_in_flight_and_the_next_takes_over() {
+    for step in 0..40 {
+        let mut world = World::open_with(Limits { in_flight_max: 3, ..Limits::default() });
+        let callers: Vec<usize> = [Kind::Echo, Kind::Many(2), Kind::Put(30), Kind::Value(9), Kind::Echo]
+            .map(|kind| world.submit(kind))
+            .into();
+        for _ in 0..step {
+            world.take();
+            world.write(5);
+            world.deliver(4);
+            if step % 2 == 0 {
+                world.look_all();
+            }
+        }
+        world.connection.retire();
+        let late = world.submit(Kind::Echo);
+        while !world.connection.is_drained() {
+            world.turn();
+        }
+        assert!(world.ended(late).is_none(), "it waits");
+        let opened = world.stats().opened;
+        world.lose(Broken::Shutdown);
+        world.open();
+        world.turn();
+        world.turn();
+        assert_eq!(world.stats().opened, opened + 1);
+        for caller in callers.into_iter().chain([late]) {
+            world.assert_replied(caller);
+        }
+        world.check_end();
+    }
+}
