@@ -104,7 +104,7 @@ impl Client {
     /// What was configured for TLS, by the URL too: to [`reload`](crate::Tls::reload) its files.
     #[cfg(feature = "tls-own-provider")]
     #[must_use]
-    pub fn tls(&self) -> Option<&crate::Tls> {
+    pub fn tls(&self) -> Option<&crate::transport::Tls> {
         self.cluster().settings().dialer.tls.as_ref()
     }
 

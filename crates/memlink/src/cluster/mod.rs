@@ -205,6 +205,7 @@ impl<P: LinkProtocol> fmt::Debug for Cluster<P> {
 /// The same server twice would get twice its share, or be two servers that are one.
 fn check(servers: &[Server], settings: &Settings) -> Result<(), ConfigError> {
     settings.check()?;
+    servers.iter().try_for_each(|server| settings.check_address(&server.address))?;
     if servers.is_empty() {
         return Err(ConfigError::NoServer);
     }

@@ -154,6 +154,17 @@ impl Settings {
         self.dialer.tls.as_ref().map_or(Ok(()), |tls| Ok(tls.check()?))
     }
 
+    /// Refuses servers that could never be reached like this.
+    #[cfg(feature = "tls-own-provider")]
+    pub(crate) fn check_address(&self, address: &Address) -> Result<(), ConfigError> {
+        self.dialer.tls.as_ref().map_or(Ok(()), |tls| Ok(tls.check_address(address)?))
+    }
+
+    #[cfg(not(feature = "tls-own-provider"))]
+    pub(crate) fn check_address(&self, _: &Address) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     #[cfg(not(feature = "tls-own-provider"))]
     fn check_tls(&self) -> Result<(), ConfigError> {
         Ok(())

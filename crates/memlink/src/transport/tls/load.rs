@@ -65,6 +65,11 @@ impl Tls {
         self.state.lock().current(&self.options).map(|_| ())
     }
 
+    /// Whether the server at `address` has a name that can be in a certificate.
+    pub(crate) fn check_address(&self, address: &Address) -> Result<(), TlsError> {
+        self.options.server_name(Some(address)).map(|_| ())
+    }
+
     /// Makes `socket` to a stream in which nobody else reads or writes, with the server that was meant.
     pub(crate) async fn connect(
         &self,

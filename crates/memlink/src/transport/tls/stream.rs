@@ -91,7 +91,7 @@ impl TlsStream {
             if self.taken == self.cipher.len() {
                 let n = match ready!(self.poll_cipher(cx)) {
                     Ok(n) => n,
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
+                    Err(error) if is_reset(&error) => 0,
                     Err(error) => return Poll::Ready(Err(error)),
                 };
                 if n == 0 {
@@ -155,8 +155,11 @@ impl TlsStream {
                 if let Some(error) = self.end.take() {
                     return Poll::Ready(Err(error));
                 }
-                if ready!(self.poll_cipher(cx))? == 0 {
-                    return Poll::Ready(Err(self.cut_off()));
+                match ready!(self.poll_cipher(cx)) {
+                    Ok(0) => return Poll::Ready(Err(self.cut_off())),
+                    Err(error) if is_reset(&error) && !self.is_proved => return Poll::Ready(Err(self.cut_off())),
+                    Err(error) => return Poll::Ready(Err(error)),
+                    Ok(_) => {}
                 }
             }
             let decrypted = self.decrypt();
@@ -226,6 +229,10 @@ impl TlsStream {
             let _ = self.session.read_tls(&mut Nothing);
         }
     }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionReset
 }
 
 /// Says goodbye, if the socket takes it at once: a server can tell this from a cut.

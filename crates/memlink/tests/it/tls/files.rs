@@ -70,6 +70,10 @@ fn what_is_wrong_with_files_and_options_is_said_when_the_client_is_built() {
             Client::builder().server(server).settings(settings).build().map(|_| ()).expect_err(what).to_string();
         assert!(parts.iter().all(|part| error.contains(part)) && !error.contains("PRIVATE"), "{what}: {error}");
     }
+    let socket = || Client::builder().server(Server::unix("/run/cache.sock"));
+    let error = socket().settings(Settings::default().tls(tls())).build().map(|_| ()).expect_err("it has no name");
+    assert!(error.to_string().contains("Tls::name"), "{error}");
+    socket().settings(Settings::default().tls(tls().name("cache"))).build().expect("now it has");
     let good = tls().client_cert_files(&cert, &key);
     Client::builder()
         .server(Server::tcp("127.0.0.1:1").unwrap())

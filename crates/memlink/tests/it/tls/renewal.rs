@@ -76,7 +76,7 @@ async fn sixty_rotations_fail_no_request() {
     let tls = Tls::new().ca_pem(&authority.pem).client_cert_files(&cert, &key);
     let client =
         Client::builder().server(peer.server()).opaque(false).settings(patient().tls(tls)).connect().await.unwrap();
-    let load = Load::start(&client, 8, pause.map_or(Duration::ZERO, |_| Duration::from_millis(7)));
+    let load = Load::start(&client, 10, pause.map_or(Duration::ZERO, |_| Duration::from_millis(7)));
     let mut all = vec![issued.der.clone()];
     for _ in 0..ROTATIONS {
         issued = authority.issue(&["client"]);
