@@ -36,7 +36,8 @@ pub enum ErrorKind {
     Deadline,
     /// The server is known to be unreachable. Nothing was sent.
     ServerDown,
-    /// The server was reached and may not be used: it wants credentials, has no room, speaks another protocol. Nothing was sent.
+    /// The server was reached and may not be used: it wants credentials, has no room, speaks another protocol, or its certificate is not to be
+    /// trusted. Nothing was sent.
     Refused,
     /// The connection was lost or had to be closed.
     ConnectionLost,

@@ -198,9 +198,10 @@ impl Known {
                 false => Ok(Trust::Pins),
             };
         }
-        let mut roots = RootCertStore::empty();
+        let (mut roots, mut named) = (RootCertStore::empty(), Vec::new());
         for (source, pem) in options.roots.iter().zip(&contents.roots) {
             for cert in certificates(source, pem)? {
+                named.push(cert.clone());
                 roots
                     .add(cert)
                     .map_err(|error| source.wrong(format!("a certificate in it cannot be trusted: {error}")))?;
@@ -212,7 +213,7 @@ impl Known {
         }
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
-            .map(Trust::Chain)
+            .map(|chains| Trust::Chain { chains, named })
             .map_err(|error| TlsError::Rustls(error.to_string()))
     }
 

@@ -24,8 +24,8 @@ pub(super) struct Verifier {
 }
 
 pub(super) enum Trust {
-    /// A chain to one of the roots, or nothing.
-    Chain(Arc<WebPkiServerVerifier>),
+    /// A chain to one of the roots, or one of those that were named, itself: a self-signed one is no authority for chains.
+    Chain { chains: Arc<WebPkiServerVerifier>, named: Vec<CertificateDer<'static>> },
     /// The pin says enough of who it is; the certificate has to be in its time.
     Pins,
     /// Anybody.
@@ -161,6 +161,20 @@ impl Verifier {
         }
     }
 
+    /// The certificate is trusted as it is, whoever has signed it; what it says of itself has to be so all the same.
+    fn check_known(
+        &self,
+        leaf: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        self.check_time(leaf, now)?;
+        match self.checks_name {
+            true => verify_server_name(&ParsedCertificate::try_from(leaf)?, name),
+            false => Ok(()),
+        }
+    }
+
     fn check_time(&self, leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), rustls::Error> {
         let Some(leaf) = Certificate::read(leaf) else { return Err(CertificateError::BadEncoding.into()) };
         let time = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
@@ -187,13 +201,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.check_pins(leaf)?;
         match &self.trust {
-            Trust::Chain(chain) => self.check_chain(chain, leaf, others, name, now)?,
-            Trust::Pins => {
-                self.check_time(leaf, now)?;
-                if self.checks_name {
-                    verify_server_name(&ParsedCertificate::try_from(leaf)?, name)?;
-                }
-            }
+            Trust::Chain { named, .. } if named.contains(leaf) => self.check_known(leaf, name, now)?,
+            Trust::Chain { chains, .. } => self.check_chain(chains, leaf, others, name, now)?,
+            Trust::Pins => self.check_known(leaf, name, now)?,
             Trust::Anyone => {}
         }
         Ok(ServerCertVerified::assertion())

@@ -27,6 +27,9 @@ pub(crate) enum Kind {
     Expired,
     NotYetValid,
     ForClientsOnly,
+    /// It may sign others, as what `openssl req -x509` makes.
+    Authority,
+    ExpiredAuthority,
 }
 
 impl Authority {
@@ -61,12 +64,16 @@ fn params(kind: Kind, names: &[&str]) -> CertificateParams {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("names");
     params.distinguished_name.push(DnType::CommonName, "a cache");
+    if matches!(kind, Kind::Authority | Kind::ExpiredAuthority) {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
     params.extended_key_usages = match kind {
+        Kind::Authority | Kind::ExpiredAuthority => Vec::new(),
         Kind::ForClientsOnly => vec![ExtendedKeyUsagePurpose::ClientAuth],
         _ => vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth],
     };
     (params.not_before, params.not_after) = match kind {
-        Kind::Expired => (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 2, 3)),
+        Kind::Expired | Kind::ExpiredAuthority => (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 2, 3)),
         Kind::NotYetValid => (date_time_ymd(2996, 4, 5), date_time_ymd(2999, 1, 1)),
         _ => (date_time_ymd(2020, 1, 1), date_time_ymd(2990, 1, 1)),
     };

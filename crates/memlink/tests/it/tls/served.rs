@@ -143,8 +143,14 @@ async fn pins_and_dangers_do_what_they_say() {
     let alone = self_signed(Kind::Good, NAMES);
     let expired = self_signed(Kind::Expired, NAMES);
     let elsewhere = self_signed(Kind::Good, &["elsewhere"]);
+    let by_openssl = self_signed(Kind::Authority, NAMES);
+    let old = self_signed(Kind::ExpiredAuthority, NAMES);
     let trusting = || Tls::new().ca_pem(&authority.pem);
     for (what, shows, tls, wrong) in [
+        ("a self-signed authority", &by_openssl, Tls::new().ca_pem(&by_openssl.cert), None),
+        ("another one", &by_openssl, trusting(), Some("self-signed")),
+        ("itself, another name", &by_openssl, Tls::new().ca_pem(&by_openssl.cert).name("x"), Some("name")),
+        ("itself, expired", &old, Tls::new().ca_pem(&old.cert), Some("expired at")),
         ("its certificate", &issued, trusting().pin(Certificate(sha256(&issued.der))), None),
         ("its key", &issued, trusting().pin(Key(sha256(&issued.key_info))), None),
         ("one of two", &issued, trusting().pin(Key([0; 32])).pin(Key(sha256(&issued.key_info))), None),
