@@ -41,6 +41,7 @@ fn serve(options: Options) -> io::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut graceful = signal(SignalKind::user_defined1())?;
+        let mut again = signal(SignalKind::hangup())?;
         let builder = TestServer::builder()
             .settings(options.settings)
             .port(options.port)
@@ -52,15 +53,27 @@ fn serve(options: Options) -> io::Result<()> {
         };
         let server = builder.start().await?;
         write_port_file(&server)?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = graceful.recv() => {}
-            () = server.stopped() => {}
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = graceful.recv() => break,
+                _ = again.recv() => read_users(options.auth_file.as_deref(), &server),
+                () = server.stopped() => break,
+            }
         }
         server.stop();
         Ok(())
     })
+}
+
+/// Who may use the server from now on. A file that cannot be used changes nothing.
+fn read_users(path: Option<&str>, server: &TestServer) {
+    match path.map(options::users) {
+        None => {}
+        Some(Ok(users)) => server.set_users(users),
+        Some(Err(text)) => complain(&text),
+    }
 }
 
 /// Tells the port to whoever chose it to be free. The file appears whole: it is

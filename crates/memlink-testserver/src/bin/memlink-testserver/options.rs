@@ -27,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) port: u16,
     pub(crate) unix: Option<PathBuf>,
     pub(crate) unix_mode: u32,
+    /// Holds the users.
+    pub(crate) auth_file: Option<String>,
 }
 
 pub(crate) const HELP: &str = "\
@@ -44,7 +46,8 @@ memlink-testserver: an embedded memcached for tests; memcached's own options
 -I, --max-item-size=<num> largest item, with suffix k or m (default: 1m)
 -C, --disable-cas         give no CAS ids
 -F, --disable-flush-all   forbid the command flush_all
--Y, --auth-file=<file>    lines of user:password; clients must authenticate
+-Y, --auth-file=<file>    lines of user:password; clients must authenticate;
+                          read again on SIGHUP
 -o, --extended=<list>     idle_timeout=<seconds>; others are accepted
 -v, -vv, --verbose        more verbose (accepted, not heeded)
 -V, --version             print version and exit
@@ -156,6 +159,7 @@ impl Default for Options {
             port: 11211,
             unix: None,
             unix_mode: 0o700,
+            auth_file: None,
         }
     }
 }
@@ -187,7 +191,10 @@ impl Options {
             'M' => settings.evicts = false,
             'C' => settings.cas_enabled = false,
             'v' => settings.verbosity += 1,
-            'Y' => settings.users = users(&value)?,
+            'Y' => {
+                settings.users = users(&value)?;
+                self.auth_file = Some(value);
+            }
             'o' => extended(settings, &value)?,
             SPEAK => {
                 settings.version = Version::from_text(&value)
@@ -230,7 +237,7 @@ fn item_size(value: &str) -> Result<usize, String> {
         .ok_or_else(|| "item max size must lie between 1024 bytes and 1 gigabyte".to_owned())
 }
 
-fn users(path: &str) -> Result<Vec<User>, String> {
+pub(crate) fn users(path: &str) -> Result<Vec<User>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
     User::from_file_text(&text)
         .filter(|users| !users.is_empty())
