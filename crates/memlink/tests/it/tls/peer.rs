@@ -222,5 +222,8 @@ fn config(shows: &Issued, wants: Option<&str>, only_1_2: bool) -> Arc<ServerConf
     };
     let cert = CertificateDer::from_pem_slice(shows.cert.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(shows.key.as_bytes()).unwrap();
-    Arc::new(builder.with_single_cert(vec![cert], key).unwrap())
+    let mut config = builder.with_single_cert(vec![cert], key).unwrap();
+    // Clients that offer protocols have to offer this one; those that offer none are served.
+    config.alpn_protocols = vec![b"memcached".to_vec()];
+    Arc::new(config)
 }

@@ -95,6 +95,18 @@ async fn servers_that_refuse_our_certificate_say_so() {
     }
 }
 
+#[tokio::test]
+async fn application_protocols_are_agreed_on() {
+    let authority = Authority::new("ours");
+    let trusting = || Tls::new().ca_pem(&authority.pem);
+    let manner = || tls(authority.issue(NAMES));
+    let other = trusting().alpn(["http/1.1"]);
+    is_refused("another protocol", manner(), other, ErrorKind::Refused, &["application protocols"]).await;
+    let peer = Peer::start(manner());
+    let settings = settings(trusting().alpn(["other", "memcached"]));
+    Client::builder().server(peer.server()).settings(settings).connect().await.expect("one of them is spoken");
+}
+
 /// A server that speaks TLS 1.1 and nothing newer: it says so by an alert, or answers in its own version.
 const ALERT_OF_1_1: &[u8] = &[0x15, 3, 2, 0, 2, 2, 70];
 const HELLO_OF_1_1: &[u8] = &[
