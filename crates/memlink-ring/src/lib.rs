@@ -60,8 +60,12 @@ extern crate alloc;
 
 mod claim;
 mod error;
+#[cfg(feature = "schemes")]
+mod hash;
 mod ring;
 mod router;
+#[cfg(feature = "schemes")]
+pub mod schemes;
 
 pub use error::RingError;
 pub use ring::Ring;

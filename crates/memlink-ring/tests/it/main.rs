@@ -4,6 +4,8 @@ mod golden;
 mod input;
 mod moves;
 mod reference;
+#[cfg(feature = "schemes")]
+mod schemes;
 mod spread;
 
 /// `len` servers of weight 1, named as people name them.
