@@ -50,9 +50,15 @@
 //! # Stability
 //!
 //! The mapping of [`Ring`] never changes, in any release of this crate; a cache would go cold. A better scheme would be
-//! another type in a module of its own, which is also where the schemes of other clients belong: each implements
-//! [`Router`], and none is chosen silently.
+//! another type in a module of its own. It implements [`Router`], and none is chosen silently.
+//!
+//! # Beside other clients
+//!
+//! [`schemes`] has what libmemcached, PHP, Python, Ruby, Java, Go and Perl do, twemproxy, mcrouter and memcached's proxy: bit for
+//! bit, by name, held against their own answers. It comes with the feature `schemes`, which is on unless default features are
+//! off.
 
+#![cfg_attr(not(feature = "schemes"), allow(rustdoc::broken_intra_doc_links))]
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -85,15 +85,17 @@ impl Murmur3Wide {
         Self { low: 0, high: 0, pending: [0; 16], len: 0 }
     }
 
-    pub(crate) fn write(mut self, bytes: &[u8]) -> Self {
-        for byte in bytes {
+    pub(crate) fn write(mut self, mut bytes: &[u8]) -> Self {
+        while !bytes.is_empty() {
             let place = (self.len % 16) as usize;
-            self.pending[place] = *byte;
-            self.len = self.len.wrapping_add(1);
-            if place == 15 {
+            let (now, later) = bytes.split_at(bytes.len().min(16 - place));
+            self.pending[place..place + now.len()].copy_from_slice(now);
+            self.len = self.len.wrapping_add(now.len() as u64);
+            if place + now.len() == 16 {
                 self.mix();
                 self.pending = [0; 16];
             }
+            bytes = later;
         }
         self
     }

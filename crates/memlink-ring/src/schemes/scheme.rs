@@ -35,15 +35,15 @@ impl Scheme {
     /// libmemcached does so with `MEMCACHED_BEHAVIOR_HASH_WITH_PREFIX_KEY`, and its corner cases hold in its schemes: prefix and
     /// key of more than 250 bytes hash to 0, and a key counts as NULs from its first NUL on. Golden file:
     /// `libmemcached_ketama_weighted_ns_hashed`. A [`KeyPart`] is taken from the key before the prefix comes to it.
-    pub fn prefix_hashed(mut self, prefix: impl Into<Box<[u8]>>) -> Self {
-        self.prefix = Prefix::Hashed(prefix.into());
+    pub fn prefix_hashed(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.prefix = Prefix::Hashed(prefix.as_ref().into());
         self
     }
 
     /// Keys begin with this prefix, on the wire and as they are given to the ring, and are hashed without it: what libmemcached does
     /// with a prefix unless told otherwise, and pymemcache. A key that does not begin with it is hashed whole.
-    pub fn prefix_skipped(mut self, prefix: impl Into<Box<[u8]>>) -> Self {
-        self.prefix = Prefix::Skipped(prefix.into());
+    pub fn prefix_skipped(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.prefix = Prefix::Skipped(prefix.as_ref().into());
         self
     }
 
@@ -56,14 +56,14 @@ impl Scheme {
 
     /// The pool option `seed` of memcached's proxy: a text that changes the hash of keys. Golden files:
     /// `memcached_proxy_jump_seed_hello` and `memcached_proxy_ring_default_seed_hello`.
-    pub fn seed(mut self, seed: impl Into<Box<[u8]>>) -> Self {
-        self.seed = Some(seed.into());
+    pub fn seed(mut self, seed: impl AsRef<[u8]>) -> Self {
+        self.seed = Some(seed.as_ref().into());
         self
     }
 
     /// The `salt` of a mcrouter route with Ch3: appended to the key before it is hashed. Golden file: `mcrouter_ch3_salt`.
-    pub fn salt(mut self, salt: impl Into<Box<[u8]>>) -> Self {
-        self.salt = Some(salt.into());
+    pub fn salt(mut self, salt: impl AsRef<[u8]>) -> Self {
+        self.salt = Some(salt.as_ref().into());
         self
     }
 
@@ -76,7 +76,8 @@ impl Scheme {
 
     /// Makes the ring of `servers`.
     ///
-    /// This sorts all points: 1 ms for 30 servers of 160, 50 ms for 1,000. Make it once per list, not per request.
+    /// This computes and sorts all points: some 5 ms for 300 servers of 160, up to 30 ms where points are SHA-1s or whole MD5s.
+    /// Make a ring once per list, not per request.
     ///
     /// # Errors
     ///
