@@ -2,7 +2,11 @@
 //!
 //! ```text
 //! cargo run --release -p memlink-ring --example schemes
+//! cargo run --release -p memlink-ring --example schemes -- named
 //! ```
+//!
+//! The second measures the schemes of other clients in place of those. To count instructions, `lookups NAME SERVERS COUNT` does
+//! so many lookups and prints nothing; take the difference of two counts.
 //!
 //! All schemes hash names and keys with XXH3-64 and give every server the weight 1. *Spread* is the least and the most
 //! loaded server of 1,000,000 keys, as a share of the mean; the keys' own chance is part of it (1,000 servers: 3 % in one
@@ -11,6 +15,7 @@
 //! lookup waiting for the one before it; keys have 14 to 30 bytes. Times are the best of some runs, in one thread.
 
 mod cost;
+mod named;
 mod points;
 mod rendezvous;
 mod tables;
@@ -35,29 +40,44 @@ trait Scheme {
 }
 
 fn main() {
-    let keys: Vec<String> = (0..KEYS_LEN as u64).map(key).collect();
-    hashes(&keys);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => compare(&keys(KEYS_LEN)),
+        ["named"] => named::table(&keys(KEYS_LEN)),
+        ["lookups", name, servers, count] => named::lookups(&keys(1_000), name, servers, count),
+        _ => eprintln!("schemes: nothing, `named`, or `lookups NAME SERVERS COUNT`"),
+    }
+}
+
+fn keys(len: usize) -> Vec<String> {
+    (0..len as u64).map(key).collect()
+}
+
+/// memlink's own scheme beside those that were not chosen.
+fn compare(keys: &[String]) {
+    hashes(keys);
     for servers_len in [3, 10, 100, 1_000] {
         println!("\n{servers_len} servers\n");
         println!("| scheme | weights | spread | foreign, added | foreign, removed | lookup ns | build ms | KiB |");
         println!("|---|---|---|---|---|---|---|---|");
-        measure::<rendezvous::Plain>(servers_len, &keys);
-        measure::<rendezvous::Weighted>(servers_len, &keys);
-        measure::<rendezvous::TwoLevels>(servers_len, &keys);
-        measure::<points::PointRing<160>>(servers_len, &keys);
-        measure::<points::DenseRing>(servers_len, &keys);
-        measure::<points::MultiProbe>(servers_len, &keys);
-        measure::<tables::Jump>(servers_len, &keys);
-        measure::<tables::Maglev>(servers_len, &keys);
-        measure::<rendezvous::Slots<16>>(servers_len, &keys);
-        measure::<rendezvous::Slots<18>>(servers_len, &keys);
-        measure::<tables::Claims<16>>(servers_len, &keys);
-        measure::<tables::Memlink>(servers_len, &keys);
-        measure::<tables::Claims<20>>(servers_len, &keys);
+        measure::<rendezvous::Plain>(servers_len, keys);
+        measure::<rendezvous::Weighted>(servers_len, keys);
+        measure::<rendezvous::TwoLevels>(servers_len, keys);
+        measure::<points::PointRing<160>>(servers_len, keys);
+        measure::<points::DenseRing>(servers_len, keys);
+        measure::<points::MultiProbe>(servers_len, keys);
+        measure::<tables::Jump>(servers_len, keys);
+        measure::<tables::Maglev>(servers_len, keys);
+        measure::<rendezvous::Slots<16>>(servers_len, keys);
+        measure::<rendezvous::Slots<18>>(servers_len, keys);
+        measure::<tables::Claims<16>>(servers_len, keys);
+        measure::<tables::Memlink>(servers_len, keys);
+        measure::<tables::Claims<20>>(servers_len, keys);
     }
     println!("\nmemlink-ring alone");
     cost::making();
-    cost::cold_lookups(&keys);
+    cost::cold_lookups(keys);
 }
 
 /// Prints a row of the table.
