@@ -63,6 +63,8 @@
 //!
 //! # Features
 //!
+//! * `schemes`: the hash schemes of other clients, by name and bit for bit, for fleets that share a cache with them; give a
+//!   [ring](Router) of one to [`Builder::router`]. Off by default.
 //! * `tls`: connections by TLS (`Tls`, `memcaches://`), with rustls and its provider ring. Off by default.
 //! * `tls-own-provider`: the same, and the program brings the provider of cryptography.
 //! * `tracing`: events as log lines by way of the crate of that name, at most one a second for each server. Off by default.
@@ -100,6 +102,8 @@ pub use memlink_meta::{
     Counted, CountedOutcome, Credentials, DeleteOutcome, Invalid, ItemInfo, Key, KeyError, SetMode, SetOutcome,
     Statistics, StatsKind, Stored, Ttl, TtlError, TtlLeft, Version,
 };
+#[cfg(feature = "schemes")]
+pub use memlink_ring::schemes;
 pub use memlink_ring::{Ring, RingError, Router};
 pub use request::{Request, RequestFuture};
 #[cfg(feature = "tls-own-provider")]
