@@ -27,7 +27,9 @@ enum Distribution {
 
 /// # libmemcached 1.1.4, and PHP's ext-memcached 3.2
 ///
-/// Host names are hashed as they were configured, without the port if it is 11211, and without brackets around IPv6.
+/// Host names are hashed as they were configured, without the port if it is 11211, and without brackets around IPv6. Weight 0 is read
+/// as 1 there, and refused here. With more than 100 servers Debian's library stops the program in its ketama; the rings here go
+/// on by the same rule.
 impl Scheme {
     /// *The* ketama: libmemcached with `MEMCACHED_BEHAVIOR_KETAMA_WEIGHTED`, and PHP's ext-memcached with
     /// `OPT_LIBKETAMA_COMPATIBLE`. The same as [`Scheme::libmemcached_ketama_weighted`] with [`Hash::Md5`].

@@ -125,3 +125,52 @@ pub(super) fn repeated(servers: impl IntoIterator<Item = (u16, u32)>) -> Result<
     }
     if owners.is_empty() { Err(SchemeError::NoWeight) } else { Ok(owners.into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn every_pick_at_before_and_after_every_point() {
+        // The drawing at the top.
+        let points = vec![(17, 2), (3, 1), (40, 1), (9, 0), (17, 0)];
+        let circle = Points::new(points, Ties::First).unwrap();
+        let cases = [
+            (0, [1, 1, 1]),
+            (3, [1, 0, 1]),
+            (4, [0, 0, 1]),
+            (9, [0, 2, 0]),
+            (12, [2, 2, 0]),
+            (17, [2, 1, 2]),
+            (18, [1, 1, 2]),
+            (40, [1, 1, 1]),
+            (41, [1, 1, 1]),
+        ];
+        for (hash, owners) in cases {
+            assert_eq!([circle.from(hash), circle.after(hash), circle.until(hash)], owners, "{hash}");
+        }
+    }
+
+    #[test]
+    fn an_equal_point_goes_to_the_first_or_the_last() {
+        let points = || vec![(5, 3), (7, 0), (5, 1), (5, 2)];
+        assert_eq!(Points::new(points(), Ties::First).unwrap().from(5), 3);
+        assert_eq!(Points::new(points(), Ties::Last).unwrap().from(5), 2);
+        assert_eq!(Points::new(points(), Ties::Last).unwrap().from(6), 0);
+        assert_eq!(Points::<u32>::new(vec![], Ties::First).err(), Some(SchemeError::NoWeight));
+    }
+
+    #[test]
+    fn points_and_repeats_end_at_the_bound() {
+        let mut drawing = Drawing::<u32>::new();
+        assert_eq!(drawing.reserve(SchemeRing::POINTS_MAX as u64 + 1), Err(SchemeError::TooManyPoints));
+        assert_eq!(drawing.add(0, 0..SchemeRing::POINTS_MAX as u32), Ok(()));
+        assert_eq!(drawing.reserve(1), Err(SchemeError::TooManyPoints));
+        assert_eq!(drawing.add(0, [0]), Err(SchemeError::TooManyPoints));
+        assert_eq!(repeated([(0, 1 << 21)]).map(|owners| owners.len()), Ok(1 << 21));
+        assert_eq!(repeated([(0, 1 << 21), (1, 1)]), Err(SchemeError::TooManyPoints));
+        assert_eq!(repeated([(0, 0)]), Err(SchemeError::NoWeight));
+    }
+}
