@@ -32,6 +32,13 @@ pub(crate) enum Opening {
     Done,
 }
 
+impl Opening {
+    /// Whether the server has not said yet what it is.
+    pub(crate) fn is_early(&self) -> bool {
+        matches!(self, Opening::Start | Opening::Credentials | Opening::Version)
+    }
+}
+
 /// A user and a password for memcached's own sign-in (`-Y`). They go over the wire as they are: use TLS.
 ///
 /// Source: classic protocol, sign-in by a `set` of any key whose value is "user password". The `set` is sent with a
@@ -162,7 +169,7 @@ fn refuse_credentials(line: &[u8]) -> Refusal {
 }
 
 /// What to make of a line that was not expected: the guess that helps most whoever must repair it.
-fn refuse(line: &[u8]) -> Refusal {
+pub(crate) fn refuse(line: &[u8]) -> Refusal {
     let text = printable(line);
     if line.starts_with(b"CLIENT_ERROR unauthenticated") {
         return Refusal::Denied("the server requires authentication: configure a user name and a password".into());

@@ -8,8 +8,8 @@ use crate::{
     expect::{LineShape, Shape, ValuesShape},
     number,
     opaque::Opaque,
-    opening::{Credentials, CredentialsSource, Opening},
-    reply::{Status, Words, is_error},
+    opening::{Credentials, CredentialsSource, Opening, refuse},
+    reply::{Status, Words, is_error, may_be_error},
 };
 
 /// memcached's meta protocol: how a connection opens and where a reply ends.
@@ -19,6 +19,9 @@ use crate::{
 /// A reply is a line, or a line and a value of announced length. The line's first word must be one that the command can
 /// get, its opaque the one that was sent, the value no larger than the limit and followed by a line end. Anything else
 /// breaks the connection: what comes next would be somebody else's.
+///
+/// Bytes while nothing is owed belong to nobody and break the connection. An error line before the server has said
+/// what it is, is its refusal: it has no room.
 ///
 /// Error lines carry no opaque, so they belong to the command whose turn it is:
 ///
@@ -97,6 +100,8 @@ pub struct State {
     keys_passed: usize,
     /// How far the opening exchange is.
     pub(crate) opening: Opening,
+    /// An error line has begun before anything was asked. The first command may leave before it ends.
+    has_banner: bool,
 }
 
 impl State {
@@ -122,7 +127,7 @@ impl Protocol for Meta {
 
     #[inline]
     fn frame(&self, state: &mut State, ask: Option<Ask<'_, Expect>>, input: &[u8], limits: &Limits) -> Verdict {
-        let Some(ask) = ask else { return Verdict::Broken(Broken::Unsolicited) };
+        let Some(ask) = ask else { return unasked(state, input, limits) };
         match &ask.expect.0 {
             Shape::Line(shape) => {
                 if let Some(len) = usual(shape, input, limits) {
@@ -153,6 +158,7 @@ fn read(state: &mut State, ask: Ask<'_, Expect>, input: &[u8], limits: &Limits) 
         Shape::Line(shape) => line(state, *shape, input, limits),
         Shape::Values(shape) => values(state, shape, input, limits),
         Shape::Stats => stats(state, input, limits),
+        Shape::Opening if state.has_banner => unasked(state, input, limits),
         Shape::Opening => opening(state, input, limits),
     };
     match verdict {
@@ -407,6 +413,23 @@ fn opening(state: &mut State, input: &[u8], limits: &Limits) -> Verdict {
     }
     match line_end(state, input, limits) {
         Ok(len) => Verdict::Reply { len, tail: 2 },
+        Err(verdict) => verdict,
+    }
+}
+
+/// Bytes that came while nothing was owed. A server without room says so as soon as it is connected to, and that may be before
+/// the first command has left: until it has said what it is, an error line is its refusal. Anything else is nobody's.
+#[cold]
+fn unasked(state: &mut State, input: &[u8], limits: &Limits) -> Verdict {
+    if !state.opening.is_early() || !may_be_error(input) {
+        return Verdict::Broken(Broken::Unsolicited);
+    }
+    state.has_banner = true;
+    match line_end(state, input, limits) {
+        Ok(len) => match input.get(..len - 2) {
+            Some(line) if is_error(line) => Verdict::Broken(Broken::Refused(refuse(line))),
+            _ => Verdict::Broken(Broken::Unsolicited),
+        },
         Err(verdict) => verdict,
     }
 }

@@ -92,10 +92,17 @@ impl Status {
 
 /// Whether the line is one of the server's error lines: the word, and then the end, a space or a colon.
 pub(crate) fn is_error(line: &[u8]) -> bool {
-    [&b"ERROR"[..], b"CLIENT_ERROR", b"SERVER_ERROR"]
+    ERRORS
         .iter()
         .any(|word| line.strip_prefix(*word).is_some_and(|rest| matches!(rest.first(), None | Some(b' ' | b':'))))
 }
+
+/// Whether what begins like this can become an error line.
+pub(crate) fn may_be_error(begun: &[u8]) -> bool {
+    ERRORS.iter().any(|word| begun.starts_with(word) || word.starts_with(begun))
+}
+
+const ERRORS: [&[u8]; 3] = [b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR"];
 
 /// The words of a line, divided by one or more bytes 0x20 and by nothing else: old servers write double and trailing
 /// spaces, and other white space can be part of a word.

@@ -1,4 +1,4 @@
-use memlink_core::{Ask, Limits, Protocol, Verdict, encode_to_vec};
+use memlink_core::{Ask, Broken, Limits, Protocol, Verdict, encode_to_vec};
 
 use super::*;
 use crate::State;
@@ -110,4 +110,40 @@ fn a_refusal_says_what_it_looks_like() {
         assert_eq!(refusal, kind(said.clone()), "{answers:?}");
         assert!(said.contains(text), "{answers:?}: {said}");
     }
+}
+
+/// Whether the server was faster or the first command was, and wherever its words are cut.
+#[test]
+fn an_error_before_anything_was_asked_is_a_refusal() {
+    let (meta, limits) = (Meta::new(), Limits::default());
+    let asked = Expect(Shape::Opening);
+    let ask = Some(Ask { expect: &asked, serial: 0 });
+    for line in [&b"ERROR Too many open connections\r\n"[..], b"SERVER_ERROR backend failure\r\n"] {
+        for at in 1..=line.len() {
+            for ask in [None, ask] {
+                let mut state = State::default();
+                encode_to_vec(|out| drop(meta.open(&mut state, None, out)));
+                let begun = meta.frame(&mut state, None, &line[..at], &limits);
+                assert_eq!(matches!(begun, Verdict::More { .. }), at < line.len(), "{begun:?}");
+                let ended = if at < line.len() { meta.frame(&mut state, ask, line, &limits) } else { begun };
+                assert!(matches!(ended, Verdict::Broken(Broken::Refused(Refusal::Denied(_)))), "{ended:?}");
+            }
+        }
+    }
+    // No error, or an error once the server has said what it is: nobody's.
+    for line in [&b"VERSION 1.6.45\r\n"[..], b"SSH-2.0-OpenSSH_9.2\r\n", b"ERRORS\r\n", b"\r\n", b"\x15\x03"] {
+        let verdict = meta.frame(&mut State::default(), None, line, &limits);
+        assert_eq!(verdict, Verdict::Broken(Broken::Unsolicited), "{line:?}");
+    }
+    let mut state = State::default();
+    for reply in [None, Some(&b"VERSION 1.6.45"[..]), Some(b"MN")] {
+        let reply = reply.map(Frame::copy_from);
+        encode_to_vec(|out| drop(meta.open(&mut state, reply.as_ref(), out).unwrap()));
+        let banner = meta.frame(&mut state, None, b"ERROR Too many open connections\r\n", &limits);
+        assert_eq!(matches!(banner, Verdict::Broken(Broken::Unsolicited)), reply.is_some(), "{banner:?}");
+    }
+    // It is bounded as every line is.
+    let endless = [b"ERROR ", vec![b'x'; limits.line_len_max].as_slice()].concat();
+    let verdict = meta.frame(&mut State::default(), None, &endless, &limits);
+    assert_eq!(verdict, Verdict::Broken(Broken::LineTooLong));
 }

@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 pub(crate) enum Dialled {
     /// The test is given the other end.
     Accepted,
+    /// The same; the other end has said this before anything else.
+    Greeted(&'static str),
     Refused,
     /// No answer.
     Swallowed,
@@ -44,8 +46,11 @@ impl Connector for Dialer {
         let state = self.0.clone();
         Box::pin(async move {
             match dialled {
-                Dialled::Accepted => {
-                    let (near, far) = tokio::io::duplex(state.buffer_len);
+                Dialled::Accepted | Dialled::Greeted(_) => {
+                    let (near, mut far) = tokio::io::duplex(state.buffer_len);
+                    if let Dialled::Greeted(text) = dialled {
+                        far.write_all(text.as_bytes()).await?;
+                    }
                     state.ends.send(far).map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
                     Ok(Box::pin(near) as Pin<Box<dyn Stream>>)
                 }

@@ -2,14 +2,16 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use memlink::{Client, Credentials, ErrorKind, Limits, Outcome, Server, Settings};
+use memlink::{Broken, Client, Credentials, ErrorKind, Event, Limits, Outcome, Server, Settings};
 use memlink_testserver::TestServer;
 
 use crate::memcached::{Memcached, patient};
+use crate::pipe::{Dialled, Pipes};
 use crate::show::Show as _;
-use crate::wait::until_async;
+use crate::wait::{until, until_async};
 
 /// What a stranger does with a connection.
 #[derive(Debug, Clone, Copy)]
@@ -168,6 +170,69 @@ async fn a_server_without_room_is_dialled_again_until_it_has_some() {
     assert!(matches!(error.kind(), ErrorKind::Refused | ErrorKind::ServerDown), "{error:?}");
     drop(holders);
     until_async("the client is connected by itself", async || client.get("k").await.is_ok()).await;
+}
+
+const NO_ROOM: &str = "ERROR Too many open connections\r\n";
+
+/// The server is faster than the first command: what it says is the same refusal, whole or in pieces.
+#[tokio::test(start_paused = true)]
+async fn a_banner_before_the_first_command_is_a_refusal_with_backoff() {
+    for at in [1, 6, 20, NO_ROOM.len() - 1, NO_ROOM.len()] {
+        let (said, rest) = NO_ROOM.split_at(at);
+        let mut pipes = Pipes::new(1 << 16);
+        pipes.set(Dialled::Greeted(said));
+        let client = pipes.client(patient());
+        let server = async {
+            let mut end = pipes.accept().await;
+            if !rest.is_empty() {
+                // The first command leaves while the line is still coming.
+                end.expect("version\r\n").await;
+                end.say(rest).await;
+            }
+            end.expect_end().await;
+        };
+        let (error, ()) = tokio::join!(client.get("k").into_future(), server);
+        let error = error.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Refused, Outcome::NotSent), "{error}");
+        assert!(error.to_string().contains("no room for another connection"), "{error}");
+        // Until the pause is over nobody dials.
+        assert_eq!(client.get("k").await.show(), "Refused NotSent");
+        assert_eq!(pipes.dials(), 1);
+        pipes.set(Dialled::Accepted);
+        let served = async {
+            let mut end = pipes.open().await;
+            end.expect("mg k v\r\n").await;
+            end.say("EN\r\n").await;
+            end
+        };
+        let (_end, ()) = tokio::join!(served, until_async("there is room", async || client.get("k").await.is_ok()));
+    }
+}
+
+/// A connection that is open has been let in: the same words are then bytes that nobody asked for.
+#[tokio::test(start_paused = true)]
+async fn a_banner_after_the_opening_is_nobodys() {
+    let reasons = Arc::new(Mutex::new(Vec::new()));
+    let told = reasons.clone();
+    let settings = patient().on_event(move |event| {
+        if let Event::Closed { reason, .. } = event {
+            told.lock().unwrap().push(reason.clone());
+        }
+    });
+    let mut pipes = Pipes::new(1 << 16);
+    let client = pipes.client(settings);
+    let server = async {
+        let mut end = pipes.open().await;
+        end.expect("mg k v\r\n").await;
+        end.say("EN\r\n").await;
+        end
+    };
+    let (got, mut end) = tokio::join!(client.get("k").into_future(), server);
+    assert_eq!(got.show(), "none");
+    end.say(NO_ROOM).await;
+    end.expect_end().await;
+    until("the end is told", || !reasons.lock().unwrap().is_empty()).await;
+    assert_eq!(*reasons.lock().unwrap(), [Broken::Unsolicited]);
 }
 
 /// A proxy's own numbering says nothing of flags: what came later than the oldest version is refused, unless told otherwise.
