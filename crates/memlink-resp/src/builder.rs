@@ -1,5 +1,7 @@
 use std::fmt;
 
+#[cfg(feature = "tls-own-provider")]
+use memlink::Tls;
 use memlink::generic::Cluster;
 use memlink::{Address, ConfigError, Server, Settings};
 
@@ -16,6 +18,8 @@ pub struct Builder {
     database: u32,
     name: Option<String>,
     settings: Settings,
+    #[cfg(feature = "tls-own-provider")]
+    tls: Option<Tls>,
     on_push: Option<OnPush>,
 }
 
@@ -23,10 +27,12 @@ impl Builder {
     /// The port Redis listens on unless told otherwise.
     pub const DEFAULT_PORT: u16 = 6379;
 
-    /// Adds what a URL says: `redis://`, `valkey://` (TCP) or `redis+unix://` (a path), then servers and options.
+    /// Adds what a URL says: `redis://`, `valkey://` (TCP), `rediss://`, `valkeys://` (TLS, feature `tls`) or `redis+unix://`
+    /// (a path), then servers and options.
     ///
     /// ```text
     ///   redis://user:password@cache-1,cache-2:6380/3?name=web
+    ///   rediss://cache-1?tls_ca=/etc/cache/ca.pem
     ///   redis+unix:///run/redis.sock?db=3&password=secret
     /// ```
     ///
@@ -37,12 +43,16 @@ impl Builder {
     /// | `protocol` | `2` or `3`; else the newest that the server knows |
     /// | `user`, `password` | as in front of the servers |
     /// | `timeout_ms` | how long a request may take |
+    /// | `tls_ca` | a file of authorities to be trusted instead of the system's; several times for several |
+    /// | `tls_name` | the name that has to be in the certificate, instead of the one that is dialled |
+    /// | `tls_cert`, `tls_key` | files with the certificate that is shown to servers, and its key |
     ///
     /// User, password, path and values may be percent-encoded.
     ///
     /// # Errors
     ///
-    /// When the URL cannot be read, or names an option that is not in the table. No password stands in the error.
+    /// When the URL cannot be read, names an option that is not in the table, or wants TLS that is not built in. No password stands
+    /// in the error.
     pub fn url(self, url: &str) -> Result<Builder, Error> {
         url::read(self, url).map_err(|error| Error::Link(error.into()))
     }
@@ -92,6 +102,19 @@ impl Builder {
         Builder { settings: change(self.settings), ..self }
     }
 
+    /// Speaks TLS to every server, in this way: for what a `rediss://` URL cannot say. It stays whatever [`settings`](Builder::settings)
+    /// are given before or after. Files are read when the client is built and again at every dial.
+    #[cfg(feature = "tls-own-provider")]
+    pub fn tls(self, tls: Tls) -> Builder {
+        Builder { tls: Some(tls), ..self }
+    }
+
+    #[cfg(feature = "tls-own-provider")]
+    pub(crate) fn map_tls(self, change: impl FnOnce(Tls) -> Result<Tls, ConfigError>) -> Result<Builder, ConfigError> {
+        let tls = change(self.tls.clone().unwrap_or_default())?;
+        Ok(self.tls(tls))
+    }
+
     /// Is told of messages that nobody asked for (RESP3's push type), by the task that serves the connection: return soon, never
     /// block. Unless told otherwise they are read, counted ([`Stats::unasked`](memlink::Stats)) and thrown away.
     pub fn on_push(self, on_push: impl Fn(Value) + Send + Sync + 'static) -> Builder {
@@ -102,11 +125,16 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When there is no server, or the same one twice.
+    /// When there is no server, or the same one twice, or a file of TLS cannot be used.
     pub fn build(self) -> Result<Redis, Error> {
-        let Builder { version, credentials, database, name, on_push, .. } = self;
+        let Builder { version, credentials, database, name, settings, on_push, .. } = self;
+        #[cfg(feature = "tls-own-provider")]
+        let settings = match self.tls {
+            Some(tls) => settings.tls(tls),
+            None => settings,
+        };
         let resp = Resp { version, credentials, database, name, on_push };
-        let cluster = Cluster::new(resp, self.servers, self.settings).map_err(memlink::Error::from)?;
+        let cluster = Cluster::new(resp, self.servers, settings).map_err(memlink::Error::from)?;
         Ok(Redis { cluster })
     }
 
@@ -130,7 +158,10 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        let mut shown = f.debug_struct("Builder");
+        #[cfg(feature = "tls-own-provider")]
+        shown.field("tls", &self.tls);
+        shown
             .field("servers", &self.servers)
             .field("version", &self.version)
             .field("credentials", &self.credentials)

@@ -48,6 +48,11 @@
 //! by [`Redis::mget`], [`Redis::del_many`] and [`Redis::pipeline`]. A Redis *cluster* is another thing: its redirections are not followed
 //! ([`ServerErrorKind::Cluster`]).
 //!
+//! # TLS
+//!
+//! With the feature `tls`: `rediss://`, or `Builder::tls`. What is checked, how certificates change and what each error means is as
+//! in memlink. `tls-own-provider` is the same without a provider of cryptography: the program brings one. Nothing falls back to plain text.
+//!
 //! # Limits
 //!
 //! Those of [`memlink::Limits`]; a value may have 8 MiB unless told otherwise. Values in each other may be 32 deep. A reply

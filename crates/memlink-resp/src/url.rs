@@ -6,13 +6,23 @@ use memlink::{Address, ConfigError, Server};
 
 use crate::{Builder, Credentials, Version};
 
-const OPTIONS: &str = "db, name, protocol, user, password, timeout_ms";
+const OPTIONS: &str = "db, name, protocol, user, password, timeout_ms, tls_ca, tls_name, tls_cert, tls_key";
+
+/// What it says of TLS, whether that is built in or not.
+#[derive(Default)]
+struct TlsOptions {
+    ca_files: Vec<String>,
+    name: Option<String>,
+    cert: Option<String>,
+    key: Option<String>,
+}
 
 pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| unreadable("it has no ://"))?;
     let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_encrypted = matches!(scheme, "rediss" | "valkeys");
     let (mut builder, user) = match scheme {
-        "redis" | "valkey" => of_servers(builder, place)?,
+        "redis" | "valkey" | "rediss" | "valkeys" => of_servers(builder, place)?,
         "redis+unix" | "valkey+unix" => {
             let path = decoded(place)?;
             if path.is_empty() {
@@ -20,10 +30,14 @@ pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> 
             }
             (builder.server(Server::unix(path)), None)
         }
-        "rediss" | "valkeys" => return Err(ConfigError::Unavailable("TLS by URL: set it on the builder's settings")),
-        other => return Err(unreadable(&format!("the scheme {other:?} is none of redis, valkey, redis+unix"))),
+        other => {
+            return Err(unreadable(&format!(
+                "the scheme {other:?} is none of redis, rediss (TLS), redis+unix, valkey, valkeys, valkey+unix"
+            )));
+        }
     };
     let (mut user, mut password) = user.unwrap_or_default();
+    let mut tls = TlsOptions::default();
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let value = decoded(value)?;
@@ -43,14 +57,76 @@ pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> 
                 password = Some(value);
                 builder
             }
+            "tls_ca" => {
+                tls.ca_files.push(value);
+                builder
+            }
+            "tls_name" => {
+                tls.name = Some(value);
+                builder
+            }
+            "tls_cert" => {
+                tls.cert = Some(value);
+                builder
+            }
+            "tls_key" => {
+                tls.key = Some(value);
+                builder
+            }
             name => return Err(ConfigError::UnknownOption { name: name.to_owned(), known: OPTIONS.to_owned() }),
         };
     }
+    let builder = match is_encrypted {
+        true => encrypted(builder, tls)?,
+        false => unencrypted(builder, &tls)?,
+    };
     match password {
         Some(password) if user.is_empty() => Ok(builder.credentials(Credentials::with_password(password))),
         Some(password) => Ok(builder.credentials(Credentials::new(user, password))),
         None if user.is_empty() => Ok(builder),
         None => Err(unreadable("it has a user and no password")),
+    }
+}
+
+/// What the URL leaves open is as the builder has it already.
+#[cfg(feature = "tls-own-provider")]
+fn encrypted(builder: Builder, options: TlsOptions) -> Result<Builder, ConfigError> {
+    let TlsOptions { ca_files, name, cert, key } = options;
+    builder.map_tls(|mut tls| {
+        for file in ca_files {
+            tls = tls.ca_file(file);
+        }
+        if let Some(name) = name {
+            tls = tls.name(name);
+        }
+        match (cert, key) {
+            (Some(cert), Some(key)) => Ok(tls.client_cert_files(cert, key)),
+            (Some(cert), None) => Err(bad("tls_cert", &cert, "its key is missing: name it in tls_key")),
+            (None, Some(key)) => Err(bad("tls_key", &key, "its certificate is missing: name it in tls_cert")),
+            (None, None) => Ok(tls),
+        }
+    })
+}
+
+#[cfg(not(feature = "tls-own-provider"))]
+fn encrypted(_: Builder, _: TlsOptions) -> Result<Builder, ConfigError> {
+    Err(ConfigError::Unavailable("TLS (rediss://), the feature `tls` of memlink-resp,"))
+}
+
+/// An option of TLS without TLS is a mistake that must not go unnoticed.
+fn unencrypted(
+    builder: Builder,
+    TlsOptions { ca_files, name, cert, key }: &TlsOptions,
+) -> Result<Builder, ConfigError> {
+    let options = [
+        ("tls_ca", !ca_files.is_empty()),
+        ("tls_name", name.is_some()),
+        ("tls_cert", cert.is_some()),
+        ("tls_key", key.is_some()),
+    ];
+    match options.into_iter().find(|(_, is_set)| *is_set) {
+        Some((name, _)) => Err(bad(name, "", "the URL has to begin with rediss:// (TLS)")),
+        None => Ok(builder),
     }
 }
 
@@ -142,7 +218,11 @@ mod tests {
             "",
             "cache-1",
             "memcache://a",
-            "rediss://a",
+            "rediss://",
+            "redis://a?tls_ca=/ca.pem",
+            "redis+unix:///a?tls_name=a",
+            "rediss://a?tls_cert=/a.pem",
+            "rediss://a?tls_key=/a.pem",
             "redis://",
             "redis://a:0",
             "redis://a/x",
@@ -156,6 +236,32 @@ mod tests {
         ] {
             let shown = shown(url);
             assert!(shown.starts_with("error: ") && !shown.contains("secret"), "{url}: {shown}");
+        }
+    }
+
+    #[cfg(feature = "tls-own-provider")]
+    #[test]
+    fn what_a_url_says_of_tls_is_read_and_never_lost() {
+        let url = "rediss://a:6380/1?tls_ca=/a.pem&tls_ca=/b.pem&tls_name=cache&tls_cert=/c.pem&tls_key=/d.pem";
+        let all = shown(url);
+        for part in ["/a.pem", "/b.pem", "\"cache\"", "/c.pem", "a:6380", "database: 1"] {
+            assert!(all.contains(part), "{part}: {all}");
+        }
+        assert!(shown("valkeys://a").contains("tls: Some"));
+        assert!(shown("redis://a").contains("tls: None"));
+        // What was said in code is kept where the URL says nothing, and other settings do not take it away.
+        let mine = Builder::default().tls(memlink::Tls::new().ca_file("/mine.pem"));
+        let builder = read(mine, "rediss://a?tls_name=cache").unwrap().settings(memlink::Settings::default());
+        let shown = format!("{builder:?}");
+        assert!(shown.contains("/mine.pem") && shown.contains("\"cache\""), "{shown}");
+    }
+
+    #[cfg(not(feature = "tls-own-provider"))]
+    #[test]
+    fn tls_that_is_not_built_in_is_said_to_be_missing() {
+        for url in ["rediss://a", "valkeys://a", "rediss://:secret@a?tls_ca=/ca.pem"] {
+            let shown = shown(url);
+            assert!(shown.starts_with("error: ") && shown.contains("`tls`") && !shown.contains("secret"), "{shown}");
         }
     }
 }

@@ -9,6 +9,8 @@ mod redis;
 mod scripted;
 mod shared;
 mod sockets;
+#[cfg(feature = "tls")]
+mod tls;
 mod together;
 mod types;
 mod verbs;

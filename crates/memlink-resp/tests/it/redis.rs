@@ -37,6 +37,17 @@ impl RedisServer {
 
     /// With further options of its command line.
     pub(crate) fn start_with(options: &[&str]) -> RedisServer {
+        RedisServer::start_on(&["--port"], options)
+    }
+
+    /// Its port speaks TLS and nothing else. A server that is built without TLS ends at once, and the test with it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn start_with_tls(options: &[&str]) -> RedisServer {
+        RedisServer::start_on(&["--port", "0", "--tls-port"], options)
+    }
+
+    /// The number of the port goes behind `port_options`.
+    fn start_on(port_options: &[&str], options: &[&str]) -> RedisServer {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let holder = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         holder.set_reuse_address(true).expect("an option that every system has");
@@ -46,9 +57,8 @@ impl RedisServer {
         let socket_path = std::env::temp_dir().join(format!("memlink-resp-{}-{number}.sock", std::process::id()));
         let path = socket_path.display().to_string();
         let port_text = port.to_string();
-        let own =
-            ["--bind", "127.0.0.1", "--port", &port_text, "--unixsocket", &path, "--save", "", "--appendonly", "no"];
-        let own = own.iter().chain(&["--enable-debug-command", "yes", "--daemonize", "no"]);
+        let own = [&port_text, "--bind", "127.0.0.1", "--unixsocket", &path, "--save", "", "--appendonly", "no"];
+        let own = port_options.iter().chain(&own).chain(&["--enable-debug-command", "yes", "--daemonize", "no"]);
         let options = own.chain(options).map(|option| (*option).to_owned()).collect();
         let mut redis = RedisServer { process: None, options, port, _port_holder: holder, socket_path };
         redis.revive();

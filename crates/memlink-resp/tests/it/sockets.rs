@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 
 use memlink::generic::{ConnectFuture, Connector, Stream};
 use memlink::{Address, Server};
-use memlink_resp::{Cmd, Redis, Value};
+use memlink_resp::{Builder, Cmd, Redis, Value};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::redis::{RedisServer, patient};
+use crate::{cancel, verbs};
 
 async fn check(redis: &Redis) {
     let callers = (0..200).map(|n| async move {
@@ -31,6 +32,21 @@ async fn everything_runs_over_a_unix_socket() {
     check(&Redis::builder().server(unix).settings(patient()).connect().await.unwrap()).await;
     let url = format!("redis+unix://{}?db=1&timeout_ms=20000", server.socket_path().display());
     check(&Redis::connect(&url).await.unwrap()).await;
+}
+
+/// As over TCP, in `verbs.rs` and `cancel.rs`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verbs_and_dropped_requests_are_the_same_over_a_unix_socket() {
+    let server = RedisServer::start();
+    let unix = || Redis::builder().server(Server::unix(server.socket_path())).settings(patient());
+    everything("Unix socket", unix).await;
+}
+
+/// What has to hold over every door, each half on a connection of its own.
+pub(crate) async fn everything(door: &str, builder: impl Fn() -> Builder) {
+    verbs::check(&builder().connect().await.unwrap()).await;
+    let dropped = cancel::check(&builder().connect().await.unwrap()).await;
+    println!("{door}: {dropped} drop points, wrong replies 0, new connections 0");
 }
 
 /// TCP, with every write counted.

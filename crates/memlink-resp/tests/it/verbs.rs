@@ -14,7 +14,8 @@ async fn every_verb_does_what_it_says() {
     }
 }
 
-async fn check(redis: &Redis) {
+/// On a database that is empty.
+pub(crate) async fn check(redis: &Redis) {
     const MINUTE: Duration = Duration::from_secs(60);
     assert!(redis.set("k", "v").await.unwrap());
     assert_eq!(redis.get("k").await.unwrap().unwrap(), "v");
