@@ -20,6 +20,13 @@ pub trait Command<P: Protocol> {
     /// About how many bytes [`encode`](Command::encode) writes: used for the bound on queued bytes.
     fn size_hint(&self) -> usize;
 
+    /// Whether the server may have run a part of it when only a part of it has reached the server: a pipeline of many commands that
+    /// goes as one. Such a command is of unknown outcome from its first byte on, and never sent again by itself. Default `false`: the
+    /// server needs the whole of it.
+    fn may_run_in_part(&self) -> bool {
+        false
+    }
+
     /// Writes the whole command and says what its reply must look like. Called at most once per attempt, after
     /// [`check`](Command::check); it cannot fail: what could be wrong was refused when the command was built.
     ///

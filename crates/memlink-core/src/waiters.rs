@@ -89,10 +89,19 @@ pub(crate) struct Turn {
 pub(crate) struct Span {
     pub(crate) start: u64,
     pub(crate) end: u64,
+    /// The server may run what it has got of it.
+    pub(crate) in_part: bool,
 }
 
 impl Span {
-    pub(crate) const QUEUED: Span = Span { start: u64::MAX, end: u64::MAX };
+    pub(crate) fn queued(in_part: bool) -> Span {
+        Span { start: u64::MAX, end: u64::MAX, in_part }
+    }
+
+    /// Whether the server may have run it, with so many bytes of the stream written.
+    pub(crate) fn may_have_run(self, written: u64) -> bool {
+        self.end <= written || (self.in_part && self.start < written)
+    }
 
     /// Whether nobody has it in hands for writing: it is cut before that happens if its caller leaves.
     pub(crate) fn is_queued(self) -> bool {
@@ -114,8 +123,8 @@ impl<W> Waiters<W> {
 
     /// A place for a command that was entered at once.
     #[inline]
-    pub(crate) fn insert_in_flight(&mut self, waiter: W, deadline: Tick) -> Token {
-        self.insert(Place::InFlight { waiter, span: Span::QUEUED }, deadline)
+    pub(crate) fn insert_in_flight(&mut self, waiter: W, deadline: Tick, in_part: bool) -> Token {
+        self.insert(Place::InFlight { waiter, span: Span::queued(in_part) }, deadline)
     }
 
     /// A place at the end of the line.
@@ -180,9 +189,9 @@ impl<W> Waiters<W> {
     }
 
     /// Turns an admitted place into one in flight.
-    pub(crate) fn enter(&mut self, token: Token, waiter: W) {
+    pub(crate) fn enter(&mut self, token: Token, waiter: W, in_part: bool) {
         if let Some(place @ Place::Admitted { .. }) = self.place_mut(token) {
-            *place = Place::InFlight { waiter, span: Span::QUEUED };
+            *place = Place::InFlight { waiter, span: Span::queued(in_part) };
         }
     }
 

@@ -156,11 +156,18 @@ impl<T: FromReply> Command<Resp> for Query<T> {
 #[derive(Debug)]
 pub(crate) struct Together {
     pub(crate) cmds: Vec<Cmd>,
+    /// From `MULTI` to `EXEC`.
+    pub(crate) is_transaction: bool,
 }
 
 impl Command<Resp> for Together {
     /// One for each command.
     type Output = Vec<Value>;
+
+    /// Those in front are whole before the last has come. A transaction is run by its last command alone.
+    fn may_run_in_part(&self) -> bool {
+        !self.is_transaction
+    }
 
     fn size_hint(&self) -> usize {
         self.cmds.iter().map(Cmd::len).sum()

@@ -148,7 +148,7 @@ impl<'a, T: FromReply> Pipeline<'a, T> {
         let mut cmds: Vec<Option<Cmd>> = self.cmds.into_iter().map(Some).collect();
         let exchanges = divided.iter().map(|(server, places)| {
             let cmds = places.iter().filter_map(|place| cmds.get_mut(*place)?.take()).collect();
-            redis.cluster.send_to_server(*server, Together { cmds })
+            redis.cluster.send_to_server(*server, Together { cmds, is_transaction: false })
         });
         let exchanges: Vec<Exchange<Resp, Together>> = exchanges.collect();
         for ((server, places), replies) in divided.iter().zip(join_all(exchanges).await) {
@@ -187,7 +187,7 @@ impl Transaction<'_> {
         cmds.push(Cmd::new("MULTI"));
         cmds.extend(self.cmds);
         cmds.push(Cmd::new("EXEC"));
-        let mut replies = self.redis.cluster.send_to_server(server, Together { cmds }).await?;
+        let mut replies = self.redis.cluster.send_to_server(server, Together { cmds, is_transaction: true }).await?;
         let name = self.redis.server_name(server);
         match replies.pop() {
             Some(Value::Array(values)) => Ok(values.into_iter().map(|value| outcome(&name, value)).collect()),

@@ -92,7 +92,9 @@ impl<P: Protocol, W> Connection<P, W> {
                 if self.waiters.waiting() == 0 && self.reserved == 0 && self.has_room_for(command.size_hint()) =>
             {
                 self.check(command)?;
-                let token = self.encode(command, |waiters| Some(waiters.insert_in_flight(waiter.take()?, deadline)))?;
+                let token = self.encode(command, |waiters| {
+                    Some(waiters.insert_in_flight(waiter.take()?, deadline, command.may_run_in_part()))
+                })?;
                 Ok(self.admission(token, deadline))
             }
             Phase::Open | Phase::Idle | Phase::Dialling | Phase::Opening => {
@@ -200,7 +202,7 @@ impl<P: Protocol, W> Connection<P, W> {
         }
         let entered = self.check(command).and_then(|()| {
             self.encode(command, |waiters| {
-                waiters.enter(token, waiter.take()?);
+                waiters.enter(token, waiter.take()?, command.may_run_in_part());
                 Some(token)
             })
         });

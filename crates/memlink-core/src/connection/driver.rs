@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use super::Connection;
 use crate::outgoing::Transmit;
-use crate::waiters::{Span, Token};
+use crate::waiters::Token;
 use crate::{Broken, Cause, Failure, Incoming, Outcome, Protocol, Reply, Tick};
 
 /// Bytes and replies pass through the hands of the driver.
@@ -57,7 +57,7 @@ impl<P: Protocol, W> Connection<P, W> {
         let (base, entries) = transmit.unstarted();
         for entry in entries {
             if let Some(span) = self.waiters.span_mut(entry.token) {
-                *span = Span { start: base + entry.start as u64, end: base + entry.end as u64 };
+                (span.start, span.end) = (base + entry.start as u64, base + entry.end as u64);
                 entry.is_placed = true;
             } else {
                 is_wanted &= entry.token == Token::OPENING;

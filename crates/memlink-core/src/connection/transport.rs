@@ -120,7 +120,7 @@ impl<P: Protocol, W> Connection<P, W> {
         self.waiters.end_where(woken, |place| match place {
             Place::InFlight { span, .. } => {
                 lost += 1;
-                let is_sent = span.end <= written || (is_uncertain && !span.is_queued());
+                let is_sent = span.may_have_run(written) || (is_uncertain && !span.is_queued());
                 let outcome = if is_sent { Outcome::Unknown } else { Outcome::NotSent };
                 Some(Failure { outcome, cause: Cause::Closed(why.clone()) })
             }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use memlink::Outcome;
 use memlink_resp::{Cmd, Error, Redis, ServerErrorKind, Value};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::redis::{RedisServer, patient};
 use crate::wait::until_async;
@@ -143,4 +145,56 @@ async fn a_transaction_tells_what_failed_in_it_and_what_stopped_it() {
     assert!(redis.transaction([]).await.unwrap().is_empty());
     redis.close(Duration::from_secs(5)).await;
     assert_eq!(redis.get("k").await.unwrap_err().outcome(), Outcome::NotSent);
+}
+
+/// Lets so many bytes of the first connection through and closes it, and all of every later one.
+async fn proxy(to: String, first_len: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move {
+        let mut allowed = first_len;
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(&to).await.expect("redis is there");
+            let mut left = std::mem::replace(&mut allowed, usize::MAX);
+            let (mut up, mut down) = (vec![0; 4096], vec![0; 4096]);
+            while left > 0 {
+                tokio::select! {
+                    read = client.read(&mut up) => match read {
+                        Ok(n @ 1..) => {
+                            let n = n.min(left);
+                            server.write_all(&up[..n]).await.expect("redis reads");
+                            left -= n;
+                        }
+                        _ => break,
+                    },
+                    read = server.read(&mut down) => match read {
+                        Ok(n @ 1..) if client.write_all(&down[..n]).await.is_ok() => {}
+                        _ => break,
+                    },
+                }
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_pipeline_that_was_cut_may_have_run_in_part_and_is_not_sent_again() {
+    const INCREMENTS: usize = 1_000;
+    let server = RedisServer::start();
+    let redis = server.client().await;
+    let address = proxy(server.address(), 16_000).await;
+    let cut = Redis::builder().tcp(&address).unwrap().settings(patient()).connect().await.unwrap();
+    let increments = std::iter::repeat_with(|| Cmd::new("INCR").key("n")).take(INCREMENTS);
+    let large = Cmd::new("SET").key("large").arg(vec![b'x'; 8 << 20]);
+    for outcome in cut.pipeline(increments.chain([large])).await {
+        match outcome.expect_err("the connection was cut") {
+            Error::Link(error) => assert_eq!(error.outcome(), Outcome::Unknown, "{error}"),
+            error => panic!("{error}"),
+        }
+    }
+    // What has come of it ran once.
+    let n: usize = redis.query(Cmd::new("GET").key("n")).await.unwrap();
+    assert!((1..INCREMENTS).contains(&n), "{n}");
+    assert!(redis.get("large").await.unwrap().is_none());
 }
