@@ -80,7 +80,7 @@ impl Builder {
     pub fn url(mut self, url: &str) -> Result<Builder, ConfigError> {
         let parsed = parse_url(url)?;
         self.servers.extend(parsed.servers);
-        self.settings = parsed.settings;
+        self.settings = parsed.settings.keeping_tls_of(&self.settings);
         self.meta = self.meta.with_opaque(parsed.opaque);
         if let Some(credentials) = parsed.credentials {
             self = self.credentials(credentials);
@@ -105,10 +105,11 @@ impl Builder {
         self
     }
 
-    /// How to talk to the servers. Replaces what was set before, by a URL too.
+    /// How to talk to the servers. Replaces what was set before, by a URL too; all but TLS, which stays on unless these settings have
+    /// their own.
     #[must_use]
     pub fn settings(self, settings: Settings) -> Builder {
-        Builder { settings, ..self }
+        Builder { settings: settings.keeping_tls_of(&self.settings), ..self }
     }
 
     /// Changes some of what is set.

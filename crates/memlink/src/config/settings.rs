@@ -113,6 +113,16 @@ impl Settings {
         self.with_dialer(|dialer| dialer.preparation = Some(Arc::new(move |address| Box::pin(prepare(address)))))
     }
 
+    /// Whoever has asked for TLS does not lose it by setting something else.
+    #[cfg_attr(not(feature = "tls-own-provider"), allow(unused_mut, unused_variables))]
+    pub(crate) fn keeping_tls_of(mut self, before: &Settings) -> Settings {
+        #[cfg(feature = "tls-own-provider")]
+        if self.dialer.tls.is_none() {
+            self.dialer.tls = before.dialer.tls.clone();
+        }
+        self
+    }
+
     pub(crate) fn with_dialer(mut self, change: impl FnOnce(&mut Dialer)) -> Settings {
         change(&mut self.dialer);
         self

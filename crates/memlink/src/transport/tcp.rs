@@ -84,7 +84,9 @@ async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStr
     stream.set_nodelay(options.nodelay)?;
     let socket = SockRef::from(&stream);
     if let Some(idle) = options.keepalive {
-        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(idle / 4);
+        // The system counts whole seconds, and refuses none.
+        let whole = |time: Duration| time.max(Duration::from_secs(1));
+        let keepalive = TcpKeepalive::new().with_time(whole(idle)).with_interval(whole(idle / 4));
         socket.set_tcp_keepalive(&keepalive)?;
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -24,7 +24,11 @@ const FILE_LEN_MAX: u64 = 1 << 20;
 
 /// What was loaded, shared by all clones.
 #[derive(Default)]
-pub(super) struct State(Mutex<Known>);
+pub(super) struct State {
+    known: Mutex<Known>,
+    /// Apart from the rest, which is held while files are read: it is asked for where nothing may block.
+    complaint: Mutex<Option<Arc<str>>>,
+}
 
 #[derive(Default)]
 struct Known {
@@ -55,7 +59,14 @@ impl Tls {
         if !this.options.has_files() {
             return this.state.lock().current(&this.options).map_err(io::Error::other);
         }
-        let load = tokio::task::spawn_blocking(move || this.state.lock().look(&this.options));
+        let load = tokio::task::spawn_blocking(move || {
+            let mut known = this.state.lock();
+            let config = known.look(&this.options);
+            if let Some(complaint) = known.complaint.take() {
+                *this.state.complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(complaint);
+            }
+            config
+        });
         load.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 
@@ -85,14 +96,14 @@ impl Tls {
 
     /// Why new contents of files are not used, once for each.
     pub(crate) fn take_complaint(&self) -> Option<Arc<str>> {
-        self.state.lock().complaint.take()
+        self.state.complaint.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl State {
     /// Nothing foreign runs under it but rustls' reading of a key, so it cannot be poisoned half-way.
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn reload(&self, options: &Options) -> Result<(), TlsError> {

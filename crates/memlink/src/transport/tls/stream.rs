@@ -35,6 +35,8 @@ pub(crate) struct TlsStream {
     is_proved: bool,
     /// Reading has come to an end, which is told when all before it was fetched.
     end: Option<io::Error>,
+    /// Sending has failed after bytes were taken: the next call that sends tells it, because those bytes count as written.
+    failed: Option<io::Error>,
 }
 
 /// Bytes of the first answer that are kept until the handshake is over.
@@ -68,6 +70,7 @@ impl TlsStream {
             received: 0,
             is_proved: false,
             end: None,
+            failed: None,
         };
         match timeout_at(ends, std::future::poll_fn(|cx| stream.poll_handshake(cx))).await {
             Ok(done) => done.map(|()| stream),
@@ -196,8 +199,9 @@ impl TlsStream {
         // Nothing is added to what has not left: so there is always room for some.
         ready!(self.poll_send(cx))?;
         let n = self.session.writer().write_vectored(slices)?;
+        // Some of them may have left, whatever becomes of the others: an error here would make them all count as not written.
         if let Poll::Ready(Err(error)) = self.poll_send(cx) {
-            return Poll::Ready(Err(error));
+            self.failed = Some(error);
         }
         Poll::Ready(Ok(n))
     }
@@ -210,6 +214,9 @@ impl TlsStream {
 
     /// Hands records to the socket until there are none.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
         while self.session.wants_write() {
             match self.session.write_tls(&mut Ahead { socket: &mut self.socket, cx }) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
