@@ -51,6 +51,8 @@ const REFUSED: &[(&str, Option<&str>, &str)] = &[
     ("CLIENT", Some("SETNAME"), CHANGES),
     ("CLIENT", Some("NO-EVICT"), CHANGES),
     ("CLIENT", Some("NO-TOUCH"), CHANGES),
+    ("CLIENT", Some("CAPA"), CHANGES),
+    ("CLIENT", Some("IMPORT-SOURCE"), CHANGES),
     ("SCRIPT", Some("DEBUG"), TAKES),
 ];
 
@@ -115,6 +117,18 @@ fn is(word: Option<&[u8]>, name: &str) -> bool {
     word.is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
 }
 
+/// The arguments of `XREAD` and `XREADGROUP` with their places, but for the two names behind `GROUP`: these may be any
+/// word, `BLOCK` and `STREAMS` too.
+fn read_options(cmd: &Cmd) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut next = 1;
+    std::iter::from_fn(move || {
+        let place = next;
+        let word = cmd.word(place)?;
+        next += if is(Some(word), "GROUP") { 3 } else { 1 };
+        Some((place, word))
+    })
+}
+
 /// Refuses what would change the connection for all who share it.
 pub(crate) fn check(cmd: &Cmd) -> Result<(), Error> {
     cmd.check_size()?;
@@ -126,8 +140,8 @@ pub(crate) fn check(cmd: &Cmd) -> Result<(), Error> {
     }
     for command in MAY_BLOCK {
         // Behind `STREAMS` stand names.
-        let mut options = (1..).map_while(|n| cmd.word(n)).take_while(|word| !is(Some(word), "STREAMS"));
-        if is(name, command) && options.any(|word| is(Some(word), "BLOCK")) {
+        let mut options = read_options(cmd).take_while(|(_, word)| !is(Some(word), "STREAMS"));
+        if is(name, command) && options.any(|(_, word)| is(Some(word), "BLOCK")) {
             return Err(Error::NotShared { command, why: BLOCKS });
         }
     }
@@ -148,8 +162,8 @@ pub(crate) fn first_key(cmd: &Cmd) -> usize {
         return 2;
     }
     if BEHIND_STREAMS.iter().any(|command| is(name, command)) {
-        let place = (1..).map_while(|n| cmd.word(n)).position(|word| is(Some(word), "STREAMS"));
-        return place.map_or(NONE, |place| place + 2);
+        let streams = read_options(cmd).find(|(_, word)| is(Some(word), "STREAMS"));
+        return streams.map_or(NONE, |(place, _)| place + 1);
     }
     1
 }
@@ -179,6 +193,36 @@ mod tests {
             assert!(check(&Cmd::new(name)).is_ok(), "{name}");
         }
     }
+
+    #[test]
+    fn what_a_group_and_its_consumer_are_called_does_not_matter() {
+        for (name, is_shared, key) in [
+            ("XREADGROUP GROUP g c BLOCK 0 STREAMS s >", false, 7),
+            ("XREADGROUP GROUP streams c BLOCK 0 STREAMS s >", false, 7),
+            ("XREADGROUP group g STREAMS block 0 streams s >", false, 7),
+            ("XREADGROUP GROUP group group BLOCK 0 STREAMS s >", false, 7),
+            ("XREADGROUP COUNT 1 GROUP streams c BLOCK 0 STREAMS s >", false, 9),
+            ("XREADGROUP GROUP block c STREAMS s >", true, 5),
+            ("XREADGROUP GROUP g BLOCK NOACK STREAMS s >", true, 6),
+            ("XREADGROUP GROUP streams streams STREAMS group >", true, 5),
+            ("XREAD COUNT 1 STREAMS group block 0 0", true, 4),
+            ("XREADGROUP GROUP streams", true, usize::MAX),
+        ] {
+            let cmd = Cmd::new(name);
+            assert_eq!(check(&cmd).is_ok(), is_shared, "{name}");
+            assert_eq!(first_key(&cmd), key, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_valkey_lets_a_client_say_of_itself_is_refused() {
+        for name in
+            ["CLIENT CAPA redirect", "client capa redirect", "CLIENT IMPORT-SOURCE ON", "Client import-source off"]
+        {
+            assert!(matches!(check(&Cmd::new(name)), Err(Error::NotShared { .. })), "{name}");
+        }
+    }
+
     #[test]
     fn what_the_server_would_not_answer_or_close_for_is_refused() {
         assert!(matches!(check(&Cmd::new(" ")), Err(Error::Size(_))));
