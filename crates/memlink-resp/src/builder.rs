@@ -42,12 +42,13 @@ impl Builder {
     /// | `name` | what the connection is called in `CLIENT LIST` |
     /// | `protocol` | `2` or `3`; else the newest that the server knows |
     /// | `user`, `password` | as in front of the servers |
-    /// | `timeout_ms` | how long a request may take |
+    /// | `timeout_ms` | how long a request may take; 0 for no end |
     /// | `tls_ca` | a file of authorities to be trusted instead of the system's; several times for several |
     /// | `tls_name` | the name that has to be in the certificate, instead of the one that is dialled |
     /// | `tls_cert`, `tls_key` | files with the certificate that is shown to servers, and its key |
     ///
-    /// User, password, path and values may be percent-encoded.
+    /// User, password, path and values may be percent-encoded; `@`, `/`, `?` and `,` in a user name or password have to be, and
+    /// `@` and `&` in a value. All options but `tls_ca` stand once.
     ///
     /// # Errors
     ///

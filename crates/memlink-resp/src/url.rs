@@ -8,6 +8,9 @@ use crate::{Builder, Credentials, Version};
 
 const OPTIONS: &str = "db, name, protocol, user, password, timeout_ms, tls_ca, tls_name, tls_cert, tls_key";
 
+/// Options that may stand several times.
+const REPEATABLE: &[&str] = &["tls_ca"];
+
 /// What it says of TLS, whether that is built in or not.
 #[derive(Default)]
 struct TlsOptions {
@@ -20,9 +23,16 @@ struct TlsOptions {
 pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| unreadable("it has no ://"))?;
     let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    check_signs(scheme, place, options)?;
     let is_encrypted = matches!(scheme, "rediss" | "valkeys");
+    let mut seen: Vec<&str> = Vec::new();
     let (mut builder, user) = match scheme {
-        "redis" | "valkey" | "rediss" | "valkeys" => of_servers(builder, place)?,
+        "redis" | "valkey" | "rediss" | "valkeys" => {
+            if place.split_once('/').is_some_and(|(_, database)| !database.is_empty()) {
+                seen.push("db");
+            }
+            of_servers(builder, place)?
+        }
         "redis+unix" | "valkey+unix" => {
             let path = decoded(place)?;
             if path.is_empty() {
@@ -37,16 +47,27 @@ pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> 
         }
     };
     let (mut user, mut password) = user.unwrap_or_default();
+    if !user.is_empty() {
+        seen.push("user");
+    }
+    if password.is_some() {
+        seen.push("password");
+    }
     let mut tls = TlsOptions::default();
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        // Said without the value, which may be the password.
+        if seen.contains(&name) && !REPEATABLE.contains(&name) {
+            return Err(unreadable(&format!("{name} stands there twice")));
+        }
         let value = decoded(value)?;
         builder = match name {
             "db" => builder.database(number("db", &value)?),
             "name" => builder.name(value),
             "protocol" => builder.version(version(&value)?),
             "timeout_ms" => {
-                let timeout = Duration::from_millis(number("timeout_ms", &value)?);
+                let millis = number::<u32>("timeout_ms", &value)?;
+                let timeout = (millis > 0).then(|| Duration::from_millis(millis.into()));
                 builder.map_settings(|settings| settings.timeout(timeout))
             }
             "user" => {
@@ -73,8 +94,13 @@ pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> 
                 tls.key = Some(value);
                 builder
             }
+            // It may be the password's end.
+            _ if seen.contains(&"password") => {
+                return Err(unreadable(&format!("an option is none of {OPTIONS}; an & in a password is written %26")));
+            }
             name => return Err(ConfigError::UnknownOption { name: name.to_owned(), known: OPTIONS.to_owned() }),
         };
+        seen.push(name);
     }
     let builder = match is_encrypted {
         true => encrypted(builder, tls)?,
@@ -86,6 +112,22 @@ pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> 
         None if user.is_empty() => Ok(builder),
         None => Err(unreadable("it has a user and no password")),
     }
+}
+
+/// Refuses signs that would cut a password in two, without a word of the URL: it may be a part of the password.
+fn check_signs(scheme: &str, place: &str, options: &str) -> Result<(), ConfigError> {
+    // The path of a socket begins with its `/`; before it there is nobody to sign in.
+    let is_path = scheme.ends_with("+unix") && place.starts_with('/');
+    let (front, behind) = if is_path { ("", "") } else { place.split_once('/').unwrap_or((place, "")) };
+    let is_list = front.rsplit_once('@').is_some_and(|(sign_in, _)| sign_in.contains(','));
+    let is_cut = scheme.contains([':', '@', '/', '?']) || behind.contains('@') || options.contains('@');
+    if is_cut || is_list || place.matches('@').count() > 1 || (scheme.ends_with("+unix") && front.contains('@')) {
+        return Err(unreadable(
+            "an @, /, ? or , in a user name or password is written %40, %2F, %3F or %2C, and an @ in an option %40; \
+             user and password stand once, in front of all hosts",
+        ));
+    }
+    Ok(())
 }
 
 /// What the URL leaves open is as the builder has it already.
@@ -237,6 +279,69 @@ mod tests {
             let shown = shown(url);
             assert!(shown.starts_with("error: ") && !shown.contains("secret"), "{url}: {shown}");
         }
+    }
+
+    #[test]
+    fn a_password_that_is_not_encoded_stands_in_no_error() {
+        for url in [
+            "redis://ada:top/secret@host",
+            "redis://ada:secret/top@host",
+            "redis://:top?secret@host",
+            "redis://:secret?top@host",
+            "redis://:secret?top@host/3?name=web",
+            "redis://:secret/1?top@host",
+            "redis://:top@secret@host",
+            "redis://:top,secret@host",
+            "redis://u1:secret@h1,u2:secret@h2",
+            "redis://h1,u2:secret@h2",
+            "redis://h1/u2:secret@h2",
+            "redis://host?password=top@secret",
+            "redis://host?password=top&secret",
+            "redis://host?password=top&secret=1",
+            "redis://:top@host?secret=1&colour=red",
+            "redis://:secret@host?password=secret",
+            "redis://host?password=secret&password=secret",
+            "redis+unix://:secret@/run/a.sock",
+            "redis+unix://ada:top/secret@/run/a.sock",
+            "redis+unix:///run/a.sock?secret@",
+            "ada:secret://top@host",
+        ] {
+            let shown = shown(url);
+            assert!(
+                shown.starts_with("error: ") && !shown.contains("secret") && !shown.contains("top"),
+                "{url}: {shown}"
+            );
+        }
+        assert!(shown("redis://ada:%2F%3F%40%2C@host").contains("\"host:6379\""));
+        assert!(shown("redis+unix:///run/redis@main.sock").contains("/run/redis@main.sock"));
+    }
+
+    #[test]
+    fn an_option_is_given_once() {
+        for options in [
+            "db=1&db=1",
+            "name=a&name=b",
+            "protocol=2&protocol=3",
+            "timeout_ms=1&timeout_ms=2",
+            "user=a&user=b&password=c",
+            "password=a&password=b",
+        ] {
+            let shown = shown(&format!("redis://host?{options}"));
+            assert!(shown.contains("twice"), "{options}: {shown}");
+        }
+        for url in ["redis://host/1?db=2", "redis://ada:a@host?user=b", "redis://:a@host?password=b"] {
+            let shown = shown(url);
+            assert!(shown.contains("twice"), "{url}: {shown}");
+        }
+        assert!(shown("redis://ada@host?password=b").contains("\"ada\""));
+    }
+
+    #[test]
+    fn no_milliseconds_are_no_timeout() {
+        let timeout = |url: &str| format!("{:?}", read(Builder::default(), url).unwrap());
+        assert!(timeout("redis://a?timeout_ms=0").contains(" timeout: None"));
+        assert!(timeout("redis://a?timeout_ms=5").contains(" timeout: Some(5ms)"));
+        assert!(shown("redis://a?timeout_ms=18446744073709551615").starts_with("error: "));
     }
 
     #[cfg(feature = "tls-own-provider")]
