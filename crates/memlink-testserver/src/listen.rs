@@ -1,7 +1,7 @@
 //! The server's thread: listening, accepting, and obeying its owner.
 
 use crate::connection::{self, Ended};
-use crate::server::{Order, Shared};
+use crate::server::{Brought, Order, Shared};
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -94,6 +94,11 @@ impl Life {
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
+                    Some(Order::Serve(stream)) => {
+                        if !self.listening.is_deaf() {
+                            self.take(Ok(Accepted::Brought(stream))).await;
+                        }
+                    }
                     Some(Order::Kill(done)) => {
                         let deaf = self.listening.deafen();
                         self.close_all().await;
@@ -137,8 +142,13 @@ impl Life {
             (Accepted::Unix(stream), true) => {
                 self.connections.spawn(connection::welcome(stream, Arc::clone(&self.shared)));
             }
+            (Accepted::Brought(stream), true) => {
+                self.connections.spawn(connection::welcome(stream, Arc::clone(&self.shared)));
+            }
             (Accepted::Tcp(stream), false) => connection::refuse(stream).await,
             (Accepted::Unix(stream), false) => connection::refuse(stream).await,
+            // It may hold less than what is said, and nobody has to wait for that.
+            (Accepted::Brought(stream), false) => drop(tokio::spawn(connection::refuse(stream))),
         }
     }
 
@@ -152,6 +162,7 @@ impl Life {
 enum Accepted {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Brought(Box<dyn Brought>),
 }
 
 #[derive(Default)]
@@ -216,8 +227,12 @@ impl Listening {
         Ok(())
     }
 
+    fn is_deaf(&self) -> bool {
+        self.tcp.is_empty() && self.unix.is_none()
+    }
+
     fn hear_again(&mut self) -> io::Result<()> {
-        if !self.tcp.is_empty() || self.unix.is_some() {
+        if !self.is_deaf() {
             return Err(io::Error::other("the server was not killed"));
         }
         for socket in std::mem::take(&mut self.reserved) {

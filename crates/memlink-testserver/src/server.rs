@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A memcached of its own, listening on loopback.
@@ -69,8 +70,15 @@ pub(crate) struct Shared {
     pub(crate) doorman: Option<crate::tls::Doorman>,
 }
 
-/// What the owner wants of the server's thread; each is confirmed when done.
+/// A stream that the owner brings.
+pub(crate) trait Brought: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Brought for S {}
+
+/// What the owner wants of the server's thread; each with a sender is confirmed
+/// when done.
 pub(crate) enum Order {
+    Serve(Box<dyn Brought>),
     Kill(oneshot::Sender<io::Result<()>>),
     Revive(oneshot::Sender<io::Result<()>>),
     Stop,
@@ -126,6 +134,21 @@ impl TestServer {
     /// with [`ServerBuilder::record`]. What is not here never ran.
     pub fn executed(&self) -> Vec<Executed> {
         self.shared.cache().executed().to_vec()
+    }
+
+    /// Serves a stream that came some other way than through the server's own
+    /// sockets, such as one end of a `tokio::io::duplex`, as if it had been
+    /// accepted: with TLS if that is spoken here, refused if there are too many.
+    /// Returns at once; a server that is killed drops the stream. An error if the
+    /// server has stopped.
+    ///
+    /// The stream is polled in the server's own runtime: of tokio's sockets, hand
+    /// over none that another runtime drives and may outlive.
+    pub fn serve<S>(&self, stream: S) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.orders.send(Order::Serve(Box::new(stream))).map_err(|_| has_stopped())
     }
 
     /// Dies as a killed process does: every connection ends, unread input and

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Nothing here takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +50,30 @@ async fn a_killed_server_is_gone_and_comes_back_empty() {
     assert_eq!(say(&mut client, "mn\r\n"), "MN\r\n");
     let sessions: Vec<u64> = server.executed().iter().map(|command| command.session).collect();
     assert_eq!(sessions, [1, 2, 3], "the record outlives the server's deaths");
+}
+
+#[tokio::test]
+async fn a_stream_in_memory_is_served_like_any_other() {
+    let server = TestServer::builder().connections_max(1).start().await.expect("starts");
+    let (mut client, far) = tokio::io::duplex(64);
+    server.serve(far).expect("it runs");
+    client.write_all(b"ms k 2\r\nhi\r\nmg k v\r\n").await.expect("the server reads");
+    let mut replies = [0; 14];
+    client.read_exact(&mut replies).await.expect("the server answers");
+    assert_eq!(&replies, b"HD\r\nVA 2\r\nhi\r\n");
+    assert_eq!(server.stats().connections_open, 1);
+
+    let (mut second, far) = tokio::io::duplex(3);
+    server.serve(far).expect("it runs");
+    let mut refusal = String::new();
+    second.read_to_string(&mut refusal).await.expect("it is told so");
+    assert_eq!(refusal, "ERROR Too many open connections\r\n");
+
+    server.kill().await.expect("is killed");
+    assert_eq!(client.read(&mut [0; 1]).await.expect("a pipe ends without an error"), 0);
+    let (mut late, far) = tokio::io::duplex(3);
+    server.serve(far).expect("its thread lives");
+    assert_eq!(late.read(&mut [0; 1]).await.expect("a pipe ends without an error"), 0, "the dead serve nobody");
 }
 
 #[test]
