@@ -1,22 +1,18 @@
-//! The second way: the embedded server, in both of its versions; all conversations by hand, some over a socket.
+//! The second way: the embedded server, in both of its versions; all conversations by hand. `through.rs` holds
+//! them through its doors.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use memlink_conversations::{Conversation, Match, Release, Scene, Startup, Step, Talk};
-use memlink_testserver::{Cache, Session, Settings, TestServer, Version};
+use memlink_testserver::{Cache, Session, Settings, Version};
 
 use crate::real::shown;
-
-/// Over sockets every so many-th conversation is held: what the socket adds does not depend on what is said.
-const SOCKET_EVERY: usize = 8;
 
 /// In the year 2027.
 const NOW: u64 = 1_800_000_000;
 
-fn settings(release: Release, startup: &[Startup]) -> Settings {
+pub(crate) fn settings(release: Release, startup: &[Startup]) -> Settings {
     let mut settings = Settings::default();
     settings.version = match release {
         Release::V1_6_18 => Version::V1_6_18,
@@ -31,7 +27,7 @@ fn settings(release: Release, startup: &[Startup]) -> Settings {
     settings
 }
 
-fn held(all: &[Conversation], release: Release) -> Vec<&Conversation> {
+pub(crate) fn held(all: &[Conversation], release: Release) -> Vec<&Conversation> {
     all.iter().filter(|conversation| conversation.holds_for(release) && conversation.not_embedded.is_none()).collect()
 }
 
@@ -59,9 +55,9 @@ fn the_embedded_server_answers_as_the_table_says() {
 
 /// In how large pieces the server receives what is sent: all at once, byte by byte, or, where that would take long, in pieces
 /// that end nowhere in particular.
-type PieceLen = fn(usize) -> usize;
-const WHOLE: PieceLen = |len| len;
-const PIECES: PieceLen = |len| if len > 4 * 1024 { 997 } else { 1 };
+pub(crate) type PieceLen = fn(usize) -> usize;
+pub(crate) const WHOLE: PieceLen = |len| len;
+pub(crate) const PIECES: PieceLen = |len| if len > 4 * 1024 { 997 } else { 1 };
 
 fn by_hand(conversation: &Conversation, release: Release, piece_len: PieceLen) -> Result<(), String> {
     let mut scene = Scene::new(NOW, release.text());
@@ -97,7 +93,7 @@ fn by_hand(conversation: &Conversation, release: Release, piece_len: PieceLen) -
     }
 }
 
-fn agree(
+pub(crate) fn agree(
     conversation: &Conversation,
     talk: &Talk,
     release: Release,
@@ -116,68 +112,6 @@ fn agree(
     }
 }
 
-fn report(conversation: &Conversation, wrong: &str) -> String {
+pub(crate) fn report(conversation: &Conversation, wrong: &str) -> String {
     format!("{} ({}): {wrong}", conversation.name, conversation.place)
-}
-
-#[test]
-fn the_embedded_server_answers_over_its_socket() {
-    let all = memlink_conversations::all().expect("the table can be read");
-    for release in Release::ALL {
-        let (mut held_here, mut wrong) = (0, Vec::new());
-        for conversation in held(&all, release).into_iter().step_by(SOCKET_EVERY) {
-            held_here += 1;
-            wrong.extend(over_socket(conversation, release).err());
-        }
-        println!(
-            "embedded server as {} over TCP: {held_here} conversations held, {} agree",
-            release.text(),
-            held_here - wrong.len()
-        );
-        assert!(wrong.is_empty(), "{} of {held_here} differ:\n{}", wrong.len(), wrong.join("\n"));
-    }
-}
-
-fn over_socket(conversation: &Conversation, release: Release) -> Result<(), String> {
-    let builder = TestServer::builder().settings(settings(release, &conversation.startup));
-    let server = builder.start_blocking().map_err(|error| error.to_string())?;
-    let mut stream = TcpStream::connect(server.addr()).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(|error| error.to_string())?;
-    let now = UNIX_EPOCH.elapsed().expect("a clock after 1970").as_secs();
-    let mut scene = Scene::new(now, release.text());
-    for said in &conversation.steps {
-        match said {
-            Step::Wait(seconds) => {
-                server.clock().advance(Duration::from_secs(*seconds));
-                scene.now += seconds;
-            }
-            Step::Closed => match stream.read(&mut [0; 1]) {
-                Ok(0) => return Ok(()),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(()),
-                _ => return Err(report(conversation, "the connection is not closed")),
-            },
-            Step::Talk(talk) => {
-                let request = talk.request(release).fill(&scene)?;
-                stream.write_all(&request).map_err(|error| report(conversation, &error.to_string()))?;
-                let output = read(&mut stream, &talk.reply(release), &scene);
-                agree(conversation, talk, release, &mut scene, &output)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What comes until it is what is expected, cannot be any more, or nothing comes.
-fn read(stream: &mut TcpStream, expected: &memlink_conversations::Template, scene: &Scene) -> Vec<u8> {
-    let (mut output, mut piece) = (Vec::new(), [0; 16 * 1024]);
-    loop {
-        let is_short = output.len() < expected.len_min();
-        if !is_short && expected.compare(&output, &mut scene.clone()) != Match::More {
-            return output;
-        }
-        match stream.read(&mut piece) {
-            Ok(len) if len > 0 => output.extend_from_slice(&piece[..len]),
-            _ => return output,
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The table of conversations, run three ways: a real memcached, the embedded server, the engine by hand.
 
 mod commands;
+mod doors;
 mod embedded;
 mod engine;
 mod memcached;
@@ -8,4 +9,5 @@ mod outcomes;
 mod real;
 mod script;
 mod table;
+mod through;
 mod wire;

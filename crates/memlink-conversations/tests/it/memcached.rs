@@ -1,26 +1,31 @@
 //! A real memcached, started for one conversation and stopped with it.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use memlink_conversations::Startup;
+use tokio::net::TcpSocket;
 
-/// How long a reply may take that is expected.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-static STARTED: AtomicU32 = AtomicU32::new(0);
+use crate::doors::{self, Door, Stream};
 
 /// The process and where it listens.
 pub(crate) struct Memcached {
     process: Child,
-    path: PathBuf,
+    listens: Listens,
+    files: Vec<PathBuf>,
+    /// Bound and never listening: nobody else is given the port.
+    _port_holder: TcpSocket,
     /// Kept open: a process whose standard error is closed may end when it writes there.
     stderr: BufReader<ChildStderr>,
+}
+
+enum Listens {
+    Tcp(SocketAddr),
+    Tls(SocketAddr),
+    Unix(PathBuf),
 }
 
 /// The one that `MEMCACHED` names, else the one on the PATH.
@@ -42,15 +47,35 @@ pub(crate) fn version() -> Result<String, String> {
 }
 
 impl Memcached {
-    /// Starts one that has no background threads and listens on a Unix socket.
+    /// Starts one that has no background threads.
     ///
     /// The thread that keeps the LRU would hold on to items at moments of its own, and a counter that is held is not
     /// changed in place, which shows in padding, CAS ids and hit bits.
-    pub(crate) fn start(startup: &[Startup]) -> Result<Memcached, String> {
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("memlink-conversation-{}-{number}", std::process::id()));
+    pub(crate) fn start(startup: &[Startup], door: Door) -> Result<Memcached, String> {
         let mut command = Command::new(program());
-        command.arg("-s").arg(&path).args(["-u", "root", "-t", "1", "-vv", "-o", "no_modern"]);
+        command.args(["-u", "root", "-t", "1", "-vv", "-o", "no_modern"]);
+        let mut files = Vec::new();
+        let (port_holder, addr) = hold_port().map_err(|error| format!("no free port: {error}"))?;
+        match door {
+            Door::Unix => {
+                files.push(doors::new_path(".sock"));
+                command.arg("-s").arg(&files[0]);
+            }
+            Door::Tcp | Door::Tls => {
+                command.args(["-l", "127.0.0.1", "-U", "0", "-p"]).arg(addr.port().to_string());
+            }
+            Door::Pipe => return Err("memcached is another process: no pipe in memory leads there".to_owned()),
+        }
+        if door == Door::Tls {
+            command.arg("-Z");
+            let shown = doors::shown_by_server();
+            for (option, pem) in [("ssl_chain_cert", &shown.cert), ("ssl_key", &shown.key)] {
+                let path = doors::new_path(".pem");
+                std::fs::write(&path, pem).map_err(|error| format!("{}: {error}", path.display()))?;
+                command.arg("-o").arg(format!("{option}={}", path.display()));
+                files.push(path);
+            }
+        }
         for option in startup {
             match option {
                 Startup::NoFlush => command.arg("-F"),
@@ -64,7 +89,13 @@ impl Memcached {
             .spawn()
             .map_err(|error| format!("{:?} does not start: {error}", program()))?;
         let stderr = process.stderr.take().expect("it was asked for");
-        let mut memcached = Memcached { process, path, stderr: BufReader::new(stderr) };
+        let listens = match door {
+            Door::Tls => Listens::Tls(addr),
+            Door::Unix => Listens::Unix(files[0].clone()),
+            Door::Tcp | Door::Pipe => Listens::Tcp(addr),
+        };
+        let stderr = BufReader::new(stderr);
+        let mut memcached = Memcached { process, listens, files, _port_holder: port_holder, stderr };
         memcached.await_listening();
         Ok(memcached)
     }
@@ -82,16 +113,18 @@ impl Memcached {
         }
     }
 
-    pub(crate) fn connect(&self) -> Stream {
-        let stream = UnixStream::connect(&self.path).expect("memcached accepts");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        let mut stream = Stream(stream);
+    pub(crate) fn connect(&self) -> Result<Stream, String> {
+        let mut stream = match &self.listens {
+            Listens::Tcp(addr) => Stream::tcp(*addr),
+            Listens::Tls(addr) => Stream::tls(*addr),
+            Listens::Unix(path) => Stream::unix(path),
+        }?;
         // From now on it has nothing to say on its standard error, which nobody reads any more.
-        stream.0.write_all(b"verbosity 0\r\n").expect("memcached reads");
-        let mut answer = [0; 4];
-        stream.0.read_exact(&mut answer).expect("memcached answers");
-        assert_eq!(&answer, b"OK\r\n");
-        stream
+        let answer = stream.exchange(&[b"verbosity 0\r\n"], |answered| answered.len() >= 4);
+        match &answer[..] {
+            b"OK\r\n" => Ok(stream),
+            _ => Err(format!("memcached answers {}", answer.escape_ascii())),
+        }
     }
 }
 
@@ -100,36 +133,22 @@ impl Drop for Memcached {
         // It may have ended by itself, which the test noticed by other means.
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = std::fs::remove_file(&self.path);
+        for file in &self.files {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 
-/// One connection to it.
-pub(crate) struct Stream(UnixStream);
+/// Whether it was built with TLS (`-Z`).
+pub(crate) fn speaks_tls() -> bool {
+    let help = Command::new(program()).arg("-h").output();
+    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--enable-ssl"))
+}
 
-impl Stream {
-    /// False when the other side does not take it.
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> bool {
-        self.0.write_all(bytes).is_ok()
-    }
-
-    /// Adds what comes next to `bytes`. False when nothing does, within patience.
-    pub(crate) fn read(&mut self, bytes: &mut Vec<u8>) -> bool {
-        let mut piece = [0; 64 * 1024];
-        match self.0.read(&mut piece) {
-            Ok(len) => {
-                bytes.extend_from_slice(&piece[..len]);
-                len > 0
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// Whether the other side closes without another byte.
-    pub(crate) fn is_closed(&mut self) -> bool {
-        match self.0.read(&mut [0; 1]) {
-            Ok(len) => len == 0,
-            Err(error) => error.kind() == ErrorKind::ConnectionReset,
-        }
-    }
+fn hold_port() -> std::io::Result<(TcpSocket, SocketAddr)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let addr = socket.local_addr()?;
+    Ok((socket, addr))
 }
