@@ -1,7 +1,8 @@
 //! From options and files to rustls' configuration, again whenever a file has changed.
 
+use std::fs::File;
 use std::hash::{DefaultHasher, Hasher as _};
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
@@ -187,7 +188,8 @@ impl Known {
             _ => builder.with_no_client_auth(),
         };
         config.alpn_protocols.clone_from(&options.alpn);
-        config.resumption = match options.no_resumption {
+        // A session that is resumed shows no certificate: a resolver that has a new one would not be asked.
+        config.resumption = match options.no_resumption || matches!(options.identity, Identity::Resolver(_)) {
             true => Resumption::disabled(),
             false => Resumption::in_memory_sessions(SESSIONS_MAX),
         };
@@ -291,11 +293,16 @@ impl Source {
             Source::File(path) => path,
         };
         let read = || {
-            let len = std::fs::metadata(path)?.len();
-            if len > FILE_LEN_MAX {
-                return Err(io::Error::other("it is larger than 1 MiB"));
+            // What is no file may never end, or never begin.
+            if !std::fs::metadata(path)?.is_file() {
+                return Err(io::Error::other("it is no regular file"));
             }
-            std::fs::read(path)
+            let mut bytes = Vec::new();
+            File::open(path)?.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
+            match bytes.len() as u64 > FILE_LEN_MAX {
+                true => Err(io::Error::other("it is larger than 1 MiB")),
+                false => Ok(bytes),
+            }
         };
         read().map_err(|error| TlsError::File { path: path.clone(), why: error.to_string() })
     }

@@ -221,7 +221,8 @@ impl Tls {
         self.with(|options| options.identity = Identity::Pem { cert, key })
     }
 
-    /// Shows whatever certificate this chooses, at every handshake: for keys that do not lie in files.
+    /// Shows whatever certificate this chooses, at every handshake: for keys that do not lie in files. Sessions are not resumed then,
+    /// because a resumed one shows none.
     #[must_use]
     pub fn client_cert_resolver(self, resolver: Arc<dyn ResolvesClientCert>) -> Tls {
         self.with(|options| options.identity = Identity::Resolver(resolver))

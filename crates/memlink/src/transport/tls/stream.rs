@@ -140,6 +140,12 @@ impl TlsStream {
     /// Reads into `space`. `Ok(0)` is the end of the stream, said by the server (close_notify); an end without that is an error:
     /// somebody may have cut it.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut dyn BufMut) -> Poll<io::Result<usize>> {
+        if self.session.wants_write() {
+            // An answer that met a full socket. Whether or not it leaves now, this task comes by again.
+            if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+                self.failed = Some(error);
+            }
+        }
         let mut copied = 0;
         loop {
             match self.copy(space) {

@@ -52,7 +52,10 @@ fn what_is_wrong_with_files_and_options_is_said_when_the_client_is_built() {
         ("no authority", Tls::new().ca_file(&missing), &["missing.pem", "cannot be read"][..]),
         ("an authority that is text", Tls::new().ca_file(&text), &["text.pem", "no certificate"]),
         ("half an authority", Tls::new().ca_file(&half), &["half.pem"]),
-        ("a file without end", Tls::new().ca_file(&large), &["large.pem", "1 MiB"]),
+        ("a folder", Tls::new().ca_file(folder.path("")), &["no regular file"]),
+        #[cfg(unix)]
+        ("a device without end", Tls::new().ca_file("/dev/zero"), &["/dev/zero", "no regular file"]),
+        ("a file that is too large", Tls::new().ca_file(&large), &["large.pem", "1 MiB"]),
         ("no certificate", tls().client_cert_files(&missing, &key), &["missing.pem", "cannot be read"]),
         ("half a certificate", tls().client_cert_files(&half, &key), &["half.pem"]),
         ("a certificate that is text", tls().client_cert_files(&text, &key), &["text.pem", "no certificate"]),
