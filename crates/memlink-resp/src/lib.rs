@@ -56,7 +56,7 @@
 //! # Limits
 //!
 //! Those of [`memlink::Limits`]; a value may have 8 MiB unless told otherwise. Values in each other may be 32 deep. A reply
-//! of very many tiny values may take some thirteen times its bytes once it is read. RESP3's streamed
+//! of very many tiny values may take up to twenty times its bytes once it is read. RESP3's streamed
 //! strings and lists of unknown length, which no server sends, are not of this protocol here.
 #![forbid(unsafe_code)]
 

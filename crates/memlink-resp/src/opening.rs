@@ -14,7 +14,7 @@ use memlink::{Broken, Limits};
 use crate::line::first;
 use crate::protocol::{Expect, Peer, Resp, Version};
 use crate::read::read;
-use crate::{Cmd, ServerError, Value};
+use crate::{Cmd, Credentials, ServerError, Value};
 
 /// What was sent last.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Opening {
         }
         self.has_banner = true;
         Some(match first(input) {
-            Some((line, _)) => Verdict::Broken(Broken::Refused(refused(&ServerError::new(&line[1..])))),
+            Some((line, _)) => Verdict::Broken(Broken::Refused(refused(&ServerError::new(&line[1..]), None))),
             None if input.len() > limits.line_len_max => Verdict::Broken(Broken::LineTooLong),
             None => Verdict::More { total: input.len() + 1 },
         })
@@ -82,9 +82,10 @@ impl Opening {
                 match resp.version {
                     Version::Newest if is_old => self.after_hello(resp),
                     _ if is_old => {
-                        return Err(Refusal::Incompatible(format!("RESP3 is wanted and the server says: {error}")));
+                        let said = words(&error, resp.credentials.as_ref());
+                        return Err(Refusal::Incompatible(format!("RESP3 is wanted and the server says: {said}")));
                     }
-                    _ => return Err(refused(&error)),
+                    _ => return Err(refused(&error, resp.credentials.as_ref())),
                 }
             }
             (Stage::Hello, value) => {
@@ -95,7 +96,7 @@ impl Opening {
                 // A user who may not ping may do other things, and a server that is busy is there.
                 return Ok(Step::Ready(self.peer.clone()));
             }
-            (_, Some(Value::Error(error))) => return Err(refused(&error)),
+            (_, Some(Value::Error(error))) => return Err(refused(&error, resp.credentials.as_ref())),
             (Stage::Auth, _) => after_auth(resp),
             (Stage::Name, _) => after_sign_in(resp),
             (Stage::Select, _) => Stage::Ping,
@@ -166,8 +167,8 @@ fn foreign(what: &str) -> Refusal {
     Refusal::Incompatible(format!("what answers is not Redis: {what}"))
 }
 
-/// Why, in words for an operator. The server's own words follow: they hold no credentials.
-fn refused(error: &ServerError) -> Refusal {
+/// Why, in words for an operator. The server's own words follow.
+fn refused(error: &ServerError, credentials: Option<&Credentials>) -> Refusal {
     let why = match error.code() {
         "NOAUTH" => "the server wants a password and none is configured",
         "WRONGPASS" => "the user name or the password is wrong",
@@ -180,12 +181,28 @@ fn refused(error: &ServerError) -> Refusal {
         }
         _ => "the server refused the connection",
     };
-    Refusal::Denied(format!("{why}: {error}"))
+    Refusal::Denied(format!("{why}: {}", words(error, credentials)))
+}
+
+/// What the server says, without the password, should it repeat that.
+fn words(error: &ServerError, credentials: Option<&Credentials>) -> String {
+    match credentials.map(Credentials::password).filter(|password| !password.is_empty()) {
+        Some(password) => error.to_string().replace(password, "***"),
+        None => error.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_that_the_server_repeats_is_not_said() {
+        let error = ServerError::new(b"ERR Syntax error in HELLO option 'sesame'");
+        let credentials = Credentials::with_password("sesame");
+        let Refusal::Denied(text) = refused(&error, Some(&credentials)) else { panic!("denied") };
+        assert!(text.contains("HELLO option '***'") && !text.contains("sesame"), "{text}");
+    }
 
     /// Whether the server was faster or the first command was, and wherever its words are cut.
     #[test]

@@ -51,9 +51,13 @@ const REFUSED: &[(&str, Option<&str>, &str)] = &[
     ("CLIENT", Some("SETNAME"), CHANGES),
     ("CLIENT", Some("NO-EVICT"), CHANGES),
     ("CLIENT", Some("NO-TOUCH"), CHANGES),
+    ("CLIENT", Some("SETINFO"), CHANGES),
     ("CLIENT", Some("CAPA"), CHANGES),
     ("CLIENT", Some("IMPORT-SOURCE"), CHANGES),
     ("SCRIPT", Some("DEBUG"), TAKES),
+    // Words of HTTP: Redis takes whoever says them for a browser that was lured there, and closes the connection.
+    ("POST", None, TAKES),
+    ("HOST:", None, TAKES),
 ];
 
 /// Refused when one of their arguments is `BLOCK`.
