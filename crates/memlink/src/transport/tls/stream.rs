@@ -45,6 +45,9 @@ const FIRST_LEN: usize = 64;
 /// Most that a handshake may take, both chains of certificates included.
 const HANDSHAKE_LEN_MAX: usize = 256 * 1024;
 
+/// From so many bytes on the last one is sent apart: less than this memcached reads at once.
+const MUCH: usize = 1024;
+
 /// Smallest and largest read, as for plain connections: it grows with what comes.
 const READ_LEN_MIN: usize = 4 * 1024;
 const READ_LEN_MAX: usize = 64 * 1024;
@@ -204,12 +207,42 @@ impl TlsStream {
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         // Nothing is added to what has not left: so there is always room for some.
         ready!(self.poll_send(cx))?;
-        let n = self.session.writer().write_vectored(slices)?;
+        let n = self.encrypt(slices)?;
         // Some of them may have left, whatever becomes of the others: an error here would make them all count as not written.
         if let Poll::Ready(Err(error)) = self.poll_send(cx) {
             self.failed = Some(error);
         }
         Poll::Ready(Ok(n))
+    }
+
+    /// Gives rustls as much as it takes.
+    ///
+    /// The last byte of much goes in a record of its own: memcached (1.6.18) reads of a value what it lacks and then waits for its
+    /// socket, with the rest of that record, commands behind the value, inside OpenSSL already. Another record in the socket
+    /// makes it come back.
+    fn encrypt(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let len: usize = slices.iter().map(|slice| slice.len()).sum();
+        let mut writer = self.session.writer();
+        let Some((last, before)) = slices.split_last().filter(|(last, _)| len >= MUCH && last.len() > 1) else {
+            return writer.write_vectored(slices);
+        };
+        let (body, end) = last.split_at(last.len() - 1);
+        let mut n = 0;
+        for piece in [before, &[IoSlice::new(body)], &[IoSlice::new(end)]] {
+            let piece_len: usize = piece.iter().map(|slice| slice.len()).sum();
+            let taken = match piece_len {
+                0 => 0,
+                _ => match writer.write_vectored(piece) {
+                    Err(error) if n == 0 => return Err(error),
+                    taken => taken.unwrap_or(0),
+                },
+            };
+            n += taken;
+            if taken < piece_len {
+                break;
+            }
+        }
+        Ok(n)
     }
 
     /// Sees that all that was written leaves.

@@ -49,6 +49,19 @@ async fn is_served(what: &str, client: &Client) {
     }
 }
 
+/// memcached waits for its socket with commands inside OpenSSL already, unless it is sent something more.
+async fn bursts_are_answered(cache: &Client) {
+    for len in [100, 500, 1_000, 3_000, 10_000] {
+        let items = (0..300).map(|n| (format!("burst-{n}"), vec![b'v'; len]));
+        let stored = cache.set_many(items).await;
+        assert_eq!(stored.errors().count(), 0, "{len}: {:?}", stored.errors().next());
+    }
+    for len in (1_000..100_000).step_by(3_333) {
+        let outcomes = cache.batch().set("large", vec![b'v'; len]).get("large").get("burst-7").await;
+        assert_eq!(outcomes.errors().count(), 0, "{len}: {:?}", outcomes.errors().next());
+    }
+}
+
 #[tokio::test]
 async fn memcached_is_served_over_tls() {
     if !Memcached::speaks_tls() {
@@ -79,6 +92,7 @@ async fn memcached_is_served_over_tls() {
     }
     let url = format!("memcaches://{}?tls_ca={}&tls_name=cache.example", memcached.address(), shown(&ca));
     assert_eq!(Client::connect(&url).await.expect("the URL says it all").get("key-1").await.show(), "\"key-1\"");
+    bursts_are_answered(&memcached.client_with(patient().tls(trusting())).await).await;
     refused("another name", &memcached, trusting().name("elsewhere"), "not for the name").await;
     refused("another authority", &memcached, Tls::new().ca_pem(Authority::new("x").pem), "issuer is unknown").await;
     let plain = Client::builder().server(memcached.server()).settings(patient()).connect().await;
