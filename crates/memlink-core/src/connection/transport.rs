@@ -94,7 +94,8 @@ impl<P: Protocol, W> Connection<P, W> {
     }
 
     /// The connection is no more. Every command in flight ends: those of which a byte was not handed over as
-    /// [`Outcome::NotSent`], the others as [`Outcome::Unknown`]. Commands that wait go on waiting.
+    /// [`Outcome::NotSent`], the others as [`Outcome::Unknown`]; one that [may run in part](crate::Command::may_run_in_part) as
+    /// unknown from its first byte on. Commands that wait go on waiting.
     ///
     /// What remains has to be dropped where no lock is held: it may hold users' values.
     pub fn closed(
