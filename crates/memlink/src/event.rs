@@ -53,6 +53,21 @@ pub enum Event {
         /// The server's configured name.
         server: Arc<str>,
     },
+    /// A server was added to the list; it is dialled when it is needed.
+    Added {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
+    /// A server was removed from the list: no new command goes there, and what is in flight may finish for a while.
+    Removed {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
+    /// A server has another weight, and with it another share of the keys.
+    Reweighted {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
     /// A connection was lost or closed.
     Closed {
         /// The server's configured name.
@@ -77,6 +92,9 @@ impl Event {
             | Event::TlsFilesRefused { server, .. }
             | Event::RenewalFailed { server, .. }
             | Event::Replaced { server }
+            | Event::Added { server }
+            | Event::Removed { server }
+            | Event::Reweighted { server }
             | Event::Closed { server, .. } => server,
         }
     }
@@ -96,6 +114,9 @@ impl fmt::Display for Event {
                 write!(f, "{server}: no new connection ({error}), the old one stays")
             }
             Event::Replaced { server } => write!(f, "{server}: replaced by a new connection"),
+            Event::Added { server } => write!(f, "{server}: added to the servers"),
+            Event::Removed { server } => write!(f, "{server}: removed from the servers"),
+            Event::Reweighted { server } => write!(f, "{server}: has another weight"),
             Event::Closed { server, reason, in_flight, retry_in } => {
                 write!(f, "{server}: connection lost ({reason}) with {in_flight} commands in flight")?;
                 match retry_in {

@@ -7,7 +7,7 @@ use memlink_core::Limits;
 
 use super::ConfigError;
 use crate::event::{Event, Observer};
-use crate::link::{Connector, Dialer, LinkOptions, Way};
+use crate::link::{Connector, Dialer, LinkOptions, Timing, Way};
 #[cfg(feature = "tls-own-provider")]
 use crate::transport::Tls;
 use crate::transport::{Address, TcpOptions};
@@ -178,6 +178,12 @@ impl Settings {
     #[cfg(not(feature = "tls-own-provider"))]
     fn check_tls(&self) -> Result<(), ConfigError> {
         Ok(())
+    }
+
+    /// How long a request may take that says nothing of its own.
+    #[inline]
+    pub(crate) fn timing(&self) -> Timing {
+        Timing::new(self.timeout, self.wait_when_full)
     }
 
     pub(crate) fn link_options(&self) -> LinkOptions {
