@@ -53,6 +53,18 @@ pub enum Event {
         /// The server's configured name.
         server: Arc<str>,
     },
+    /// A server is not asked any more although its connection stands: its commands are refused at once.
+    Suspended {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// A server that was suspended answers again.
+    Resumed {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
     /// A server was added to the list; it is dialled when it is needed.
     Added {
         /// The server's configured name.
@@ -92,6 +104,8 @@ impl Event {
             | Event::TlsFilesRefused { server, .. }
             | Event::RenewalFailed { server, .. }
             | Event::Replaced { server }
+            | Event::Suspended { server, .. }
+            | Event::Resumed { server }
             | Event::Added { server }
             | Event::Removed { server }
             | Event::Reweighted { server }
@@ -114,6 +128,8 @@ impl fmt::Display for Event {
                 write!(f, "{server}: no new connection ({error}), the old one stays")
             }
             Event::Replaced { server } => write!(f, "{server}: replaced by a new connection"),
+            Event::Suspended { server, why } => write!(f, "{server}: suspended ({why})"),
+            Event::Resumed { server } => write!(f, "{server}: answers again"),
             Event::Added { server } => write!(f, "{server}: added to the servers"),
             Event::Removed { server } => write!(f, "{server}: removed from the servers"),
             Event::Reweighted { server } => write!(f, "{server}: has another weight"),

@@ -5,6 +5,7 @@ mod settings;
 mod url;
 
 pub use server::Server;
+pub(crate) use settings::Lanes;
 pub use settings::Settings;
 pub(crate) use url::parse_url;
 

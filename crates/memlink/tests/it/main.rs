@@ -7,6 +7,7 @@ mod crowding;
 mod deadlines;
 mod doors;
 mod generic;
+mod health;
 mod input;
 mod leases;
 mod lifecycle;
