@@ -142,7 +142,8 @@ impl<P: LinkProtocol> Shared<P> {
         let stays = |old: &Member<P>| members.iter().any(|member| Arc::ptr_eq(&member.pool, &old.pool));
         changes.leaving = before.members().iter().filter(|old| !stays(old)).map(|old| old.pool.clone()).collect();
         changes.removed = changes.leaving.iter().map(|pool| pool.name().clone()).collect();
-        (Topology::new(before.number() + 1, members, router, self.settings.clone()), changes)
+        let (settings, substituted) = (self.settings.clone(), before.substituted().clone());
+        (Topology::new(before.number() + 1, members, router, settings, substituted), changes)
     }
 
     /// A pool for a server, which nothing dials yet.

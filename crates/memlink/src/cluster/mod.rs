@@ -9,17 +9,20 @@
 
 mod change;
 mod exchange;
+mod policy;
 mod routing;
 mod topology;
 
 pub use change::{Changes, TopologyWatch};
-pub(crate) use exchange::{Attempts, sealed};
+pub(crate) use exchange::{Attempts, Elsewhere, sealed};
 pub use exchange::{ByKey, Destination, Exchange, ThisServer};
+pub(crate) use policy::found_no_server;
 pub use routing::Routing;
 pub(crate) use routing::{Fixed, OwnRing};
 pub use topology::Topology;
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -133,7 +136,7 @@ impl<P: LinkProtocol> Cluster<P> {
         let router = routing.router(&servers)?;
         Ok(Cluster::begin(protocol, settings, routing, |shared| {
             let members = servers.into_iter().map(|server| Member { pool: shared.pool(&server), server }).collect();
-            Topology::new(0, members, router, shared.settings.clone())
+            Topology::new(0, members, router, shared.settings.clone(), Arc::default())
         }))
     }
 
@@ -211,6 +214,18 @@ impl<P: LinkProtocol> Cluster<P> {
     pub(crate) fn lane_of(&self, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
         let is_closed = *self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
         (!is_closed).then(|| self.shared.topology.borrow().lane_of(key, len))
+    }
+
+    /// A connection to a stand-in for a server that is down, where the user wants that.
+    #[cold]
+    pub(crate) fn instead_of(&self, failed: &Link<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+        self.topology().instead_of(failed, key, len)
+    }
+
+    /// How many commands went to a stand-in because their server was down ([`WhenDown::NextServer`](crate::WhenDown)).
+    #[must_use]
+    pub fn substituted(&self) -> u64 {
+        self.topology().substituted().load(Ordering::Relaxed)
     }
 
     /// The servers as they stand now.

@@ -6,7 +6,7 @@ mod url;
 
 pub use server::Server;
 pub(crate) use settings::Lanes;
-pub use settings::Settings;
+pub use settings::{Settings, WhenDown};
 pub(crate) use url::parse_url;
 
 use memlink_ring::RingError;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use memlink_meta::{Credentials, Version};
 
-use super::{ConfigError, Server, Settings};
+use super::{ConfigError, Server, Settings, WhenDown};
 use crate::link::Way;
 use crate::transport::{Address, TcpOptions};
 
@@ -37,6 +37,11 @@ const OPTIONS: &[(&str, Set)] = &[
             return Err(bad("connections", value, "at most 1024 connections to a server are of any use"));
         }
         parsed.set(|settings| settings.connections_per_server(connections as usize))
+    }),
+    ("when_down", |parsed, value| {
+        let policies = [("fail", WhenDown::Fail), ("miss", WhenDown::Miss), ("next", WhenDown::NextServer)];
+        let policy = choice("when_down", value, &policies, "it is fail, miss or next")?;
+        parsed.set(|settings| settings.when_down(policy))
     }),
     ("large_bytes_min", |parsed, value| {
         let bytes_min = number("large_bytes_min", value, 1)? as usize;

@@ -16,6 +16,7 @@ mod mended;
 mod million;
 mod outage;
 mod pipe;
+mod policy;
 mod pool;
 mod show;
 mod strangers;
