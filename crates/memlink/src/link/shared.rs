@@ -104,6 +104,11 @@ impl<P: LinkProtocol> Shared<P> {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The engine, of whoever shares it with nobody.
+    pub(super) fn connection_mut(&mut self) -> &mut Connection<P, Waker> {
+        &mut self.guarded.get_mut().unwrap_or_else(PoisonError::into_inner).connection
+    }
+
     pub(super) fn now(&self) -> Tick {
         Tick::from_start(self.start.elapsed())
     }

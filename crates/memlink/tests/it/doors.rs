@@ -136,7 +136,7 @@ async fn the_local_address_is_the_one_that_was_chosen() {
     assert!(error.to_string().contains("family"), "{error}");
 }
 
-fn users(password: &str) -> Vec<User> {
+pub(crate) fn users(password: &str) -> Vec<User> {
     vec![User { name: "ada".to_owned(), password: password.to_owned() }]
 }
 

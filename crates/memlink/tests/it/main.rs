@@ -16,6 +16,7 @@ mod million;
 mod outage;
 mod pipe;
 mod pool;
+mod renewal;
 mod show;
 mod strangers;
 mod table;

@@ -9,6 +9,7 @@ mod certificate;
 mod load;
 mod stream;
 mod verify;
+mod wear;
 mod words;
 
 use std::fmt;
