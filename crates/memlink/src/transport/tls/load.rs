@@ -9,9 +9,11 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 
+use super::certificate::Certificate;
 use super::verify::{Trust, Verifier, sha256};
 use super::words::About;
 use super::{Identity, Options, Source, Tls, TlsError, TlsStream, TlsVersion};
@@ -215,19 +217,28 @@ impl Known {
         for (source, pem) in options.roots.iter().zip(&contents.roots) {
             for cert in certificates(source, pem)? {
                 named.push(cert.clone());
-                roots
-                    .add(cert)
-                    .map_err(|error| source.wrong(format!("a certificate in it cannot be trusted: {error}")))?;
+                // rustls would trust whatever a root has signed; a server's own certificate is trusted as it is and for nothing more.
+                let may_sign = Certificate::read(&cert).is_none_or(|cert| cert.is_authority);
+                let added = match may_sign {
+                    true => roots.add(cert),
+                    false => ParsedCertificate::try_from(&cert).map(|_| ()),
+                };
+                added.map_err(|error| source.wrong(format!("a certificate in it cannot be trusted: {error}")))?;
             }
         }
         if options.roots.is_empty() || options.system_roots {
             // Systems hold a few that are odd; the others are good all the same.
             roots.add_parsable_certificates(self.system_roots()?.iter().cloned());
         }
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()
-            .map(|chains| Trust::Chain { chains, named })
-            .map_err(|error| TlsError::Rustls(error.to_string()))
+        let chains = match roots.is_empty() {
+            true => None,
+            false => Some(
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                    .build()
+                    .map_err(|error| TlsError::Rustls(error.to_string()))?,
+            ),
+        };
+        Ok(Trust::Chain { chains, named })
     }
 
     fn system_roots(&mut self) -> Result<Arc<Vec<CertificateDer<'static>>>, TlsError> {
