@@ -67,7 +67,7 @@ impl str::FromStr for TlsPin {
             (None, Some(digits)) => digest(digits).map(TlsPin::Key),
             (None, None) => text.strip_prefix("sha256//").and_then(base64).map(TlsPin::Key),
         };
-        found.ok_or_else(|| super::TlsError::Pin(text.to_owned()))
+        found.ok_or_else(|| super::TlsError::Pin(super::shown(text)))
     }
 }
 
