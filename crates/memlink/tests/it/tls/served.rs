@@ -1,4 +1,4 @@
-//! Servers that are as they should be: memcached with `-Z` where it was built with it, and the embedded server.
+//! Servers that are as they should be: memcached with `-Z`, and the embedded server.
 
 use std::sync::Arc;
 
@@ -64,10 +64,7 @@ async fn bursts_are_answered(cache: &Client) {
 
 #[tokio::test]
 async fn memcached_is_served_over_tls() {
-    if !Memcached::speaks_tls() {
-        eprintln!("this memcached was built without TLS: the embedded server alone is asked");
-        return;
-    }
+    Memcached::must_speak_tls();
     let (authority, folder) = (Authority::new("ours"), Folder::new());
     let Issued { cert, key, .. } = authority.issue(NAMES);
     let (cert, key) = (folder.write("cert.pem", &cert), folder.write("key.pem", &key));
