@@ -205,6 +205,8 @@ fn number<N: std::str::FromStr>(name: &'static str, text: &str) -> Result<N, Con
 }
 
 fn bad(name: &'static str, value: &str, why: &'static str) -> ConfigError {
+    // Whoever has put a key where its path belongs must not find it in a log.
+    let value = if value.contains("-----") { "(the text of a key or certificate)" } else { value };
     ConfigError::BadOption { name, value: value.to_owned(), why }
 }
 
@@ -359,6 +361,20 @@ mod tests {
         let builder = read(mine, "rediss://a?tls_name=cache").unwrap().settings(memlink::Settings::default());
         let shown = format!("{builder:?}");
         assert!(shown.contains("/mine.pem") && shown.contains("\"cache\""), "{shown}");
+    }
+
+    #[cfg(feature = "tls-own-provider")]
+    #[test]
+    fn a_key_that_stands_where_its_path_belongs_is_in_no_error() {
+        let key = "-----BEGIN%20PRIVATE%20KEY-----%0AsecretSECRET==%0A-----END%20PRIVATE%20KEY-----%0A";
+        for options in [format!("tls_key={key}"), format!("tls_cert={key}"), format!("tls_key={key}&tls_key={key}")] {
+            let shown = shown(&format!("rediss://a?{options}"));
+            assert!(shown.starts_with("error: ") && !shown.contains("secret"), "{shown}");
+        }
+        let builder = read(Builder::default(), &format!("rediss://a?tls_cert=/a.pem&tls_key={key}")).unwrap();
+        assert!(!format!("{builder:?}").contains("secret"));
+        let error = builder.build().map(|_| ()).expect_err("it is no path").to_string();
+        assert!(!error.contains("secret"), "{error}");
     }
 
     #[cfg(not(feature = "tls-own-provider"))]

@@ -27,7 +27,7 @@ use crate::transport::Transport;
 pub(super) struct Driver<P: LinkProtocol> {
     pub(super) shared: Arc<Shared<P>>,
     pub(super) way: Way<P>,
-    pub(super) renewal: Renewal,
+    pub(super) renewal: Renewal<P>,
     backoff: Backoff,
     /// Made when it is first needed.
     timer: Option<Pin<Box<Sleep>>>,
@@ -170,7 +170,7 @@ impl<P: LinkProtocol> Driver<P> {
         }
     }
 
-    pub(super) fn begin_connection(&mut self, transport: Transport, now: Tick) {
+    fn begin_connection(&mut self, transport: Transport, now: Tick) {
         let inline = transport.inline();
         let mut wire = Box::new(Wire::new(&self.shared, transport, now));
         let opened = {
@@ -222,16 +222,13 @@ impl<P: LinkProtocol> Driver<P> {
                 Turn::Again
             }
             Ok(Driven { stop: Some(until), is_drained, .. }) if is_drained || now >= until => self.end(),
-            Ok(Driven { stop: None, timeout, .. }) if is_open => match self.drive_renewal(cx, now) {
-                Some(turn) => turn,
-                None => Turn::Until(timeout),
-            },
+            Ok(Driven { stop: None, timeout, .. }) if is_open => self.drive_renewal(cx, now, timeout),
             Ok(Driven { stop, timeout, .. }) => Turn::Until(timeout.min(stop.unwrap_or(Tick::NEVER))),
         }
     }
 
     /// The connection cannot be used any more: everyone in flight is told, and it is dialled anew after a pause.
-    fn lose(&mut self, why: &Broken, now: Tick) {
+    pub(super) fn lose(&mut self, why: &Broken, now: Tick) {
         let Way::Connected(mut wire) = std::mem::replace(&mut self.way, Way::Idle) else { return };
         // It is dialled anew in any case.
         self.renewal = Renewal::None(self.shared.gate.renewals());
@@ -303,6 +300,7 @@ impl<P: LinkProtocol> Driver<P> {
 
     fn end(&mut self) -> Turn {
         self.ended = true;
+        let renewal = std::mem::replace(&mut self.renewal, Renewal::None(0));
         let mut none = Transmit::default();
         let mut wire = match std::mem::replace(&mut self.way, Way::Idle) {
             Way::Connected(wire) => Some(wire),
@@ -318,7 +316,7 @@ impl<P: LinkProtocol> Driver<P> {
         let was_open = wire.is_some();
         // First of all: whoever waits for the end must not depend on what foreign code does below.
         self.shared.set_state(LinkState::Closed);
-        drop((remains, inline, wire));
+        drop((remains, inline, wire, renewal));
         wake_all(&mut self.woken);
         let server = self.shared.name.clone();
         if was_open {
