@@ -1,3 +1,4 @@
+mod option;
 #[cfg(feature = "tls-own-provider")]
 mod tls;
 
@@ -83,7 +84,7 @@ const OPTIONS: &[(&str, Set)] = &[
     ("value_bytes_max", |parsed, value| {
         let len = number("value_bytes_max", value, 1)?;
         if len > 1 << 30 {
-            return Err(bad("value_bytes_max", value, "memcached stores at most 1073741824 bytes"));
+            return Err(bad("value_bytes_max", value, "no value has more than 1073741824 bytes"));
         }
         parsed.settings.limits.value_len_max = len as usize;
         Ok(())
@@ -157,15 +158,7 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
         let text = "an @, ? or , in a user name or password is written %40, %3F or %2C; credentials stand once, in front of all hosts";
         return Err(ConfigError::Url(text.to_owned()));
     }
-    let mut parsed = Parsed {
-        servers: Vec::new(),
-        settings: Settings::default(),
-        credentials: None,
-        opaque: true,
-        version: None,
-        #[cfg(feature = "tls-own-provider")]
-        tls: tls::Part::default(),
-    };
+    let mut parsed = Parsed::of(Settings::default());
     let mut is_encrypted = false;
     match scheme.to_ascii_lowercase().as_str() {
         "memcache" => parse_authority(place, &mut parsed)?,
@@ -286,6 +279,19 @@ fn choice<T: Copy>(
 }
 
 impl Parsed {
+    /// Nothing was said so far.
+    fn of(settings: Settings) -> Parsed {
+        Parsed {
+            servers: Vec::new(),
+            settings,
+            credentials: None,
+            opaque: true,
+            version: None,
+            #[cfg(feature = "tls-own-provider")]
+            tls: tls::Part::default(),
+        }
+    }
+
     fn set(&mut self, change: impl FnOnce(Settings) -> Settings) -> Result<(), ConfigError> {
         self.settings = change(std::mem::take(&mut self.settings));
         Ok(())

@@ -48,6 +48,14 @@ pub(super) const OPTIONS: &[(&str, Set)] = &[
 ];
 
 impl Part {
+    pub(super) fn of(tls: Tls) -> Part {
+        Part { tls, ..Part::default() }
+    }
+
+    pub(super) fn into_tls(self) -> Tls {
+        self.tls
+    }
+
     fn change(&mut self, option: &'static str, change: impl FnOnce(Tls) -> Tls) -> Result<(), ConfigError> {
         self.option.get_or_insert(option);
         self.tls = change(std::mem::take(&mut self.tls));
