@@ -53,6 +53,7 @@ impl Builder {
     /// | `connections` | 1 to 1024 | 1 | [`Settings::connections_per_server`] |
     /// | `dial_timeout_ms` | milliseconds | 1000 | [`Settings::dial_timeout`] |
     /// | `backoff_max_ms` | milliseconds | 3000 | the cap of [`Settings::backoff`] |
+    /// | `resolve_interval_ms` | milliseconds, 0 for never | 30000 | [`Settings::resolve_interval`] |
     /// | `stall_timeout_ms` | milliseconds | 3000 | [`Limits::stall_timeout`](crate::Limits) |
     /// | `value_bytes_max` | bytes, up to 2^30 | 8388608 | [`Limits::value_len_max`](crate::Limits) |
     /// | `nodelay` | `on`, `off` | `on` | [`TcpOptions::nodelay`](crate::TcpOptions) |

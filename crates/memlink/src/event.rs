@@ -48,6 +48,14 @@ pub enum Event {
         /// What went wrong, for an operator.
         error: Arc<str>,
     },
+    /// The name of a server was looked up again while it is connected ([`Settings::resolve_interval`](crate::Settings::resolve_interval)),
+    /// and that failed: the connection stays.
+    LookUpFailed {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// What went wrong, for an operator.
+        error: Arc<str>,
+    },
     /// A connection has made room for a new one that is ready, with nothing in flight; [`Opened`](Event::Opened) follows.
     Replaced {
         /// The server's configured name.
@@ -76,6 +84,7 @@ impl Event {
             | Event::DialFailed { server, .. }
             | Event::TlsFilesRefused { server, .. }
             | Event::RenewalFailed { server, .. }
+            | Event::LookUpFailed { server, .. }
             | Event::Replaced { server }
             | Event::Closed { server, .. } => server,
         }
@@ -94,6 +103,9 @@ impl fmt::Display for Event {
             Event::TlsFilesRefused { server, error } => write!(f, "{server}: new TLS files are not used: {error}"),
             Event::RenewalFailed { server, error } => {
                 write!(f, "{server}: no new connection ({error}), the old one stays")
+            }
+            Event::LookUpFailed { server, error } => {
+                write!(f, "{server}: the name could not be looked up again ({error}), the connection stays")
             }
             Event::Replaced { server } => write!(f, "{server}: replaced by a new connection"),
             Event::Closed { server, reason, in_flight, retry_in } => {

@@ -110,7 +110,7 @@ pub use request::{Request, RequestFuture};
 pub use rustls;
 pub use servers::ServerReply;
 pub use stats::{ClientStats, ServerStats};
-pub use transport::{Address, AddressError, TcpOptions};
+pub use transport::{Address, AddressError, Resolve, ResolveFuture, TcpOptions};
 #[cfg(feature = "tls-own-provider")]
 pub use transport::{Tls, TlsError, TlsPin, TlsVersion};
 pub use value::Value;

@@ -46,6 +46,7 @@ impl Limiter {
             Event::DialFailed { .. }
             | Event::TlsFilesRefused { .. }
             | Event::RenewalFailed { .. }
+            | Event::LookUpFailed { .. }
             | Event::Closed { .. } => tracing::warn!(server, suppressed, "{event}"),
         }
     }

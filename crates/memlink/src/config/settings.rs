@@ -10,7 +10,7 @@ use crate::event::{Event, Observer};
 use crate::link::{Connector, Dialer, LinkOptions, Way};
 #[cfg(feature = "tls-own-provider")]
 use crate::transport::Tls;
-use crate::transport::{Address, TcpOptions};
+use crate::transport::{Address, Resolve, Resolver, TcpOptions};
 
 /// How commands are sent and connections kept, whatever the protocol. Every option has a default that is right for most; the
 /// bounds of a connection are in [`Limits`].
@@ -22,6 +22,7 @@ pub struct Settings {
     pub(crate) dial_timeout: Duration,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
+    pub(crate) resolve_interval: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) dialer: Dialer,
     observer: Option<Observer>,
@@ -36,6 +37,7 @@ impl Default for Settings {
             dial_timeout: Duration::from_secs(1),
             backoff_base: Duration::from_millis(50),
             backoff_cap: Duration::from_secs(3),
+            resolve_interval: Some(Duration::from_secs(30)),
             limits: Limits::default(),
             dialer: Dialer::default(),
             observer: None,
@@ -76,6 +78,26 @@ impl Settings {
     #[must_use]
     pub fn backoff(self, base: Duration, cap: Duration) -> Settings {
         Settings { backoff_base: base, backoff_cap: cap.max(base), ..self }
+    }
+
+    /// How often the name of a server is looked up again while a connection to it is open, give or take a quarter. When the address it
+    /// goes to is no longer among the answers, the connection is replaced by one to an address that is, without a command that notices;
+    /// a look-up or a dial that fails changes nothing ([`Event::LookUpFailed`], [`Event::RenewalFailed`]). Default 30 s: what name
+    /// services commonly let an answer be used for, and one question a server. `None` or zero for never: right for a name that gives
+    /// other addresses of the same server each time, such as a load balancer's.
+    ///
+    /// At every dial the name is looked up in any case. Servers given by IP address, Unix sockets and streams of a
+    /// [connector](Settings::connector) have no name to be looked up.
+    #[must_use]
+    pub fn resolve_interval(self, interval: impl Into<Option<Duration>>) -> Settings {
+        let interval = interval.into().filter(|interval| !interval.is_zero());
+        Settings { resolve_interval: interval.map(|interval| interval.max(INTERVAL_MIN)), ..self }
+    }
+
+    /// Who is asked for the addresses of a host name, instead of the operating system.
+    #[must_use]
+    pub fn resolver(self, resolve: impl Resolve) -> Settings {
+        self.with_dialer(|dialer| dialer.resolver = Resolver::of(resolve))
     }
 
     /// The bounds of each connection.
@@ -187,10 +209,14 @@ impl Settings {
             dial_timeout: self.dial_timeout,
             backoff_base: self.backoff_base,
             backoff_cap: self.backoff_cap,
+            resolve_interval: self.resolve_interval,
             observer: self.observer.clone(),
         }
     }
 }
+
+/// The shortest interval between two look-ups: a shorter one asks a name service for nothing new.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -200,6 +226,7 @@ impl std::fmt::Debug for Settings {
             .field("connections_per_server", &self.connections)
             .field("dial_timeout", &self.dial_timeout)
             .field("backoff", &(self.backoff_base, self.backoff_cap))
+            .field("resolve_interval", &self.resolve_interval)
             .field("limits", &self.limits)
             .field("dialer", &self.dialer)
             .finish_non_exhaustive()

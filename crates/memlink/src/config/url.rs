@@ -49,6 +49,10 @@ const OPTIONS: &[(&str, Set)] = &[
             settings.backoff(base, cap)
         })
     }),
+    ("resolve_interval_ms", |parsed, value| {
+        let millis = number("resolve_interval_ms", value, 0)?;
+        parsed.set(|settings| settings.resolve_interval(Duration::from_millis(millis)))
+    }),
     ("stall_timeout_ms", |parsed, value| {
         parsed.settings.limits.stall_timeout = Duration::from_millis(number("stall_timeout_ms", value, 1)?);
         Ok(())
@@ -289,13 +293,14 @@ mod tests {
     #[test]
     fn options_do_what_they_say() {
         let parsed = parse_url(
-            "memcache://us%40er:pass%3Aword@a,b:2?timeout_ms=250&when_full=fail&connections=4&dial_timeout_ms=7\
+            "memcache://us%40er:pass%3Aword@a,b:2?timeout_ms=250&resolve_interval_ms=77&when_full=fail&connections=4&dial_timeout_ms=7\
              &nodelay=off&keepalive_ms=0&user_timeout_ms=17&send_buffer_bytes=19&receive_buffer_bytes=23&local_address=::1\
              &backoff_max_ms=9&stall_timeout_ms=11&value_bytes_max=13&weight=a*3&weight=b:2*0&opaque=off&version=1.6.18",
         )
         .unwrap();
         let settings = &parsed.settings;
         assert_eq!(settings.timeout, Some(Duration::from_millis(250)));
+        assert_eq!(settings.resolve_interval, Some(Duration::from_millis(77)));
         assert!(!settings.wait_when_full && !parsed.opaque);
         assert_eq!((settings.connections, settings.dial_timeout), (4, Duration::from_millis(7)));
         assert_eq!((settings.backoff_base, settings.backoff_cap), (Duration::from_millis(9), Duration::from_millis(9)));
@@ -312,7 +317,8 @@ mod tests {
             local_address: "::1".parse().ok(),
         };
         assert!(matches!(&settings.dialer.way, Way::System(found) if *found == tcp), "{:?}", settings.dialer);
-        assert_eq!(parse_url("memcache://a?timeout_ms=0").unwrap().settings.timeout, None);
+        let never = parse_url("memcache://a?timeout_ms=0&resolve_interval_ms=0").unwrap().settings;
+        assert_eq!((never.timeout, never.resolve_interval), (None, None));
     }
 
     #[cfg(not(feature = "tls-own-provider"))]

@@ -10,9 +10,10 @@ use memlink_core::{Broken, Refusal};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::names::Answers;
 #[cfg(feature = "tls-own-provider")]
 use crate::transport::Tls;
-use crate::transport::{self, Address, Stream, TcpOptions, Transport};
+use crate::transport::{self, Address, Resolver, Stream, TcpOptions, Transport};
 
 /// A user's own way to open a stream to a server: an in-memory pipe in a test, a proxy, a mesh.
 pub trait Connector: Send + Sync + 'static {
@@ -33,6 +34,7 @@ pub(crate) type PreparationFuture = Pin<Box<dyn Future<Output = io::Result<()>> 
 #[derive(Clone, Default)]
 pub(crate) struct Dialer {
     pub(crate) way: Way,
+    pub(crate) resolver: Resolver,
     pub(crate) preparation: Option<Preparation>,
     #[cfg(feature = "tls-own-provider")]
     pub(crate) tls: Option<Tls>,
@@ -63,6 +65,7 @@ struct Gate {
     /// How often all connections were asked to be replaced.
     renewals: AtomicU64,
     rest: Mutex<Option<Rest>>,
+    answers: Answers,
 }
 
 /// After a failure, until the next dial of the link that had it.
@@ -73,7 +76,12 @@ struct Rest {
 
 /// A gate for one server.
 pub(crate) fn dial_gate() -> DialGate {
-    DialGate(Arc::new(Gate { turn: Semaphore::new(1), renewals: AtomicU64::new(0), rest: Mutex::new(None) }))
+    DialGate(Arc::new(Gate {
+        turn: Semaphore::new(1),
+        renewals: AtomicU64::new(0),
+        rest: Mutex::new(None),
+        answers: Answers::default(),
+    }))
 }
 
 impl DialGate {
@@ -94,6 +102,11 @@ impl DialGate {
     /// Grows whenever connections are to be replaced.
     pub(super) fn renewals(&self) -> u64 {
         self.0.renewals.load(Ordering::Relaxed)
+    }
+
+    /// The addresses that the server's name had when one of the links looked.
+    pub(super) fn answers(&self) -> &Answers {
+        &self.0.answers
     }
 
     /// The server answers.
@@ -139,7 +152,7 @@ impl Dialer {
             prepare(address).await?;
         }
         let socket = match &self.way {
-            Way::System(options) => transport::open(address, options, limit).await?,
+            Way::System(options) => transport::open(address, options, &self.resolver, limit).await?,
             Way::User(connector) => Transport::Other(connector.connect(address).await?),
         };
         #[cfg(feature = "tls-own-provider")]
@@ -188,6 +201,7 @@ impl fmt::Debug for Dialer {
             Way::System(options) => shown.field("way", options),
             Way::User(_) => shown.field("way", &"the user's"),
         };
+        shown.field("resolver", &self.resolver);
         #[cfg(feature = "tls-own-provider")]
         shown.field("tls", &self.tls);
         shown.finish_non_exhaustive()

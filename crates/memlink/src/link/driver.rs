@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
 use super::connect::broken;
+use super::names::Names;
 use super::renewal::Renewal;
 use super::shared::{LinkState, Shared, wake_all};
 use super::wire::{Driven, Wire};
@@ -28,6 +29,7 @@ pub(super) struct Driver<P: LinkProtocol> {
     pub(super) shared: Arc<Shared<P>>,
     pub(super) way: Way<P>,
     pub(super) renewal: Renewal,
+    pub(super) names: Names,
     backoff: Backoff,
     /// Made when it is first needed.
     timer: Option<Pin<Box<Sleep>>>,
@@ -96,6 +98,7 @@ impl<P: LinkProtocol> Driver<P> {
             shared,
             way: Way::Idle,
             renewal: Renewal::None(0),
+            names: Names::none(),
             backoff,
             timer: None,
             armed: Tick::NEVER,
@@ -172,6 +175,7 @@ impl<P: LinkProtocol> Driver<P> {
             opened
         };
         self.way = Way::Connected(wire);
+        self.names = Names::none();
         if let Err(why) = opened {
             self.lose(&why, now);
         }
@@ -197,27 +201,31 @@ impl<P: LinkProtocol> Driver<P> {
         let Way::Connected(wire) = &mut self.way else { return Turn::Again };
         let was_open = wire.is_open;
         let driven = wire.drive(cx, &self.shared, now, now >= self.armed, &mut self.woken);
-        if wire.is_open && !was_open {
+        let (is_open, is_proved) = (wire.is_open, wire.is_proved);
+        if is_open && !was_open {
             let took = now.since(self.dial_began);
             self.shared.gate.end_rest();
             self.shared.state.send_replace(LinkState::Open);
             let server = &self.shared.name;
             self.shared.observe(|| Event::Opened { server: server.clone(), took });
+            self.begin_names(now);
         }
-        if wire.is_proved {
+        if is_proved {
             self.backoff.reset();
         }
-        let is_open = wire.is_open;
         match driven {
             Err(why) => {
                 self.lose(&why, now);
                 Turn::Again
             }
             Ok(Driven { stop: Some(until), is_drained, .. }) if is_drained || now >= until => self.end(),
-            Ok(Driven { stop: None, timeout, .. }) if is_open => match self.drive_renewal(cx, now) {
-                Some(turn) => turn,
-                None => Turn::Until(timeout),
-            },
+            Ok(Driven { stop: None, timeout, .. }) if is_open => {
+                let names_due = self.drive_names(cx, now);
+                match self.drive_renewal(cx, now) {
+                    Some(turn) => turn,
+                    None => Turn::Until(timeout.min(names_due)),
+                }
+            }
             Ok(Driven { stop, timeout, .. }) => Turn::Until(timeout.min(stop.unwrap_or(Tick::NEVER))),
         }
     }
@@ -227,6 +235,7 @@ impl<P: LinkProtocol> Driver<P> {
         let Way::Connected(mut wire) = std::mem::replace(&mut self.way, Way::Idle) else { return };
         // It is dialled anew in any case.
         self.renewal = Renewal::None(self.shared.gate.renewals());
+        self.names = Names::none();
         let proved = wire.is_proved || (wire.is_open && now.since(wire.opened_at) >= PROVED_AFTER);
         if proved {
             self.backoff.reset();

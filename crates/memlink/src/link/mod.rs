@@ -15,6 +15,7 @@ mod connect;
 mod driver;
 mod handle;
 mod linger;
+mod names;
 mod renewal;
 mod shared;
 mod wire;

@@ -33,7 +33,7 @@ impl<P: LinkProtocol> Driver<P> {
         match &mut self.renewal {
             Renewal::None(known) => {
                 let wanted = self.shared.gate.renewals();
-                if *known == wanted {
+                if *known == wanted && !std::mem::take(&mut self.names.has_moved) {
                     return None;
                 }
                 let options = &self.shared.options;

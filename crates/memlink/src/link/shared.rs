@@ -19,6 +19,8 @@ pub(crate) struct LinkOptions {
     pub(crate) dial_timeout: Duration,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
+    /// How often the name of a server is looked up again while a connection is open.
+    pub(crate) resolve_interval: Option<Duration>,
     pub(crate) observer: Option<Observer>,
 }
 

@@ -1,4 +1,5 @@
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -86,6 +87,11 @@ impl<P: LinkProtocol> Wire<P> {
             is_open: false,
             is_proved: false,
         }
+    }
+
+    /// Where the connection leads, as far as the system knows.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.transport.peer()
     }
 
     /// One turn.

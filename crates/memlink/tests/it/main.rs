@@ -1,6 +1,7 @@
 //! The client against real servers: memcached processes, the embedded server, and strangers that are neither.
 #![cfg(test)]
 
+mod book;
 mod bulk;
 mod cancel;
 mod crowding;
@@ -13,6 +14,8 @@ mod lifecycle;
 mod memcached;
 mod mended;
 mod million;
+#[cfg(target_os = "linux")]
+mod names;
 mod outage;
 mod pipe;
 mod pool;
