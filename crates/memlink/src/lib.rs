@@ -74,6 +74,7 @@ mod builder;
 mod client;
 mod cluster;
 mod config;
+pub mod discovery;
 mod error;
 mod event;
 mod fan_out;

@@ -202,6 +202,16 @@ impl Settings {
         Ok(())
     }
 
+    /// For a connection that serves one question of the client's own: as its servers are reached, but bounded, with nothing prepared
+    /// and nobody told.
+    pub(crate) fn for_questions(&self, answer_len_max: usize, timeout: Duration) -> Settings {
+        let mut settings = self.clone().timeout(timeout).connections_per_server(1).resolve_interval(None);
+        settings.limits.value_len_max = answer_len_max;
+        settings.dialer.preparation = None;
+        settings.observer = None;
+        settings
+    }
+
     pub(crate) fn link_options(&self) -> LinkOptions {
         LinkOptions {
             limits: Arc::new(self.limits.clone()),
