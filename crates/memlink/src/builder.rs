@@ -6,7 +6,7 @@ use memlink_meta::{Credentials, Meta, Version};
 use memlink_ring::Router;
 
 use crate::Client;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Fixed, OwnRing, Routing};
 use crate::config::{ConfigError, Server, Settings, parse_url};
 use crate::error::Error;
 use crate::link::Preparation;
@@ -30,7 +30,7 @@ pub struct Builder {
     servers: Vec<Server>,
     settings: Settings,
     meta: Meta,
-    router: Option<Box<dyn Router>>,
+    routing: Option<Box<dyn Routing>>,
     provider: Option<Preparation>,
 }
 
@@ -120,11 +120,17 @@ impl Builder {
         self
     }
 
-    /// Routes keys in a way of your own instead of by memlink's ring. Its answers index the servers in the order in which they
-    /// were added.
+    /// Routes keys in a way of your own instead of by memlink's ring, among servers that never change. Its answers index the servers
+    /// in the order in which they were added.
     #[must_use]
     pub fn router(self, router: impl Router + 'static) -> Builder {
-        Builder { router: Some(Box::new(router)), ..self }
+        Builder { routing: Some(Box::new(Fixed::new(Box::new(router)))), ..self }
+    }
+
+    /// Routes keys in a way of your own, which is asked again whenever servers come or go.
+    #[must_use]
+    pub fn routing(self, routing: impl Routing) -> Builder {
+        Builder { routing: Some(Box::new(routing)), ..self }
     }
 
     /// Signs in to every server (memcached's `-Y`) before anything else is sent.
@@ -193,15 +199,12 @@ impl Builder {
     ///
     /// [`ConfigError`]: there is no server, or one twice.
     pub fn build(self) -> Result<Client, ConfigError> {
-        let Builder { servers, mut settings, meta, router, provider } = self;
+        let Builder { servers, mut settings, meta, routing, provider } = self;
         if let Some(provider) = provider {
             settings = settings.with_dialer(|dialer| dialer.also_prepare(provider));
         }
-        let cluster = match router {
-            Some(router) => Cluster::with_router(meta, servers, settings, Boxed(router)),
-            None => Cluster::new(meta, servers, settings),
-        };
-        cluster.map(Client::new)
+        let routing = routing.unwrap_or_else(|| Box::new(OwnRing));
+        Cluster::with_boxed_routing(meta, servers, settings, routing).map(Client::new)
     }
 
     /// The client, once a server has answered. Dials every server once; those that do not answer are dialled again by themselves.
@@ -238,14 +241,6 @@ impl Client {
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
-    }
-}
-
-struct Boxed(Box<dyn Router>);
-
-impl Router for Boxed {
-    fn route(&self, key: &[u8]) -> usize {
-        self.0.route(key)
     }
 }
 

@@ -83,15 +83,15 @@ impl Client {
         }
     }
 
-    /// The configured name of the server that `key` belongs to.
+    /// The configured name of the server that `key` belongs to, as the servers are now.
     ///
     /// # Errors
     ///
     /// The key cannot be sent.
-    pub fn server_of(&self, key: impl AsRef<[u8]>) -> Result<&str, Error> {
+    pub fn server_of(&self, key: impl AsRef<[u8]>) -> Result<String, Error> {
         let key = Key::new(key).map_err(Invalid::from)?;
-        let server = self.cluster().route(key.as_bytes());
-        Ok(self.cluster().servers().nth(server).unwrap_or_default())
+        let topology = self.cluster().topology();
+        Ok(topology.name(topology.route(key.as_bytes())).to_string())
     }
 
     /// Takes no more requests, lets what is in flight finish for up to `grace`, then closes every connection and ends every task.
@@ -108,7 +108,8 @@ impl Client {
         self.cluster().settings().dialer.tls.as_ref()
     }
 
-    /// The servers and connections below: for commands of one's own.
+    /// The servers and connections below: to [add](Cluster::add) and [remove](Cluster::remove) servers, to watch them, and for commands
+    /// of one's own.
     #[must_use]
     pub fn cluster(&self) -> &Cluster<Meta> {
         &self.shared.cluster

@@ -61,6 +61,21 @@ pub enum Event {
         /// The server's configured name.
         server: Arc<str>,
     },
+    /// A server was added to the list; it is dialled when it is needed.
+    Added {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
+    /// A server was removed from the list: no new command goes there, and what is in flight may finish for a while.
+    Removed {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
+    /// A server has another weight, and with it another share of the keys.
+    Reweighted {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
     /// A connection was lost or closed.
     Closed {
         /// The server's configured name.
@@ -86,6 +101,9 @@ impl Event {
             | Event::RenewalFailed { server, .. }
             | Event::LookUpFailed { server, .. }
             | Event::Replaced { server }
+            | Event::Added { server }
+            | Event::Removed { server }
+            | Event::Reweighted { server }
             | Event::Closed { server, .. } => server,
         }
     }
@@ -108,6 +126,9 @@ impl fmt::Display for Event {
                 write!(f, "{server}: the name could not be looked up again ({error}), the connection stays")
             }
             Event::Replaced { server } => write!(f, "{server}: replaced by a new connection"),
+            Event::Added { server } => write!(f, "{server}: added to the servers"),
+            Event::Removed { server } => write!(f, "{server}: removed from the servers"),
+            Event::Reweighted { server } => write!(f, "{server}: has another weight"),
             Event::Closed { server, reason, in_flight, retry_in } => {
                 write!(f, "{server}: connection lost ({reason}) with {in_flight} commands in flight")?;
                 match retry_in {

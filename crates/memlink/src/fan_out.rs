@@ -20,6 +20,19 @@ use std::future::Future;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use memlink_meta::{Key, Verb};
+
+use crate::cluster::sealed::Route;
+
+/// To the server that has the command's own key.
+#[derive(Debug, Clone, Copy)]
+struct OwnKey;
+
+impl<V: Verb> Route<V> for OwnKey {
+    fn key<'a>(&'a self, verb: &'a V) -> Option<&'a [u8]> {
+        verb.key().map(Key::as_bytes)
+    }
+}
 
 /// Commands of one bulk request that are on their way to one server at the same time: enough to fill a connection, few enough that
 /// others on it are not held up and that a bulk of millions costs no more memory than its results.

@@ -93,6 +93,7 @@ mod verbs;
 
 pub use builder::Builder;
 pub use client::Client;
+pub use cluster::{Changes, Routing, Topology, TopologyWatch};
 pub use config::{ConfigError, Server, Settings};
 pub use error::{Error, ErrorKind, Outcome};
 pub use event::Event;
@@ -122,7 +123,7 @@ pub mod generic {
         Ask, Command, Encoder, Frame, Malformed, Protocol, Refusal, Reply, Step, Unsupported, Verdict, encode_to_vec,
     };
 
-    pub use crate::cluster::{Cluster, Exchange};
+    pub use crate::cluster::{ByKey, Cluster, Destination, Exchange, ThisServer};
     pub use crate::link::{ConnectFuture, Connector, LinkProtocol};
     pub use crate::transport::Stream;
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use memlink_core::Stats;
 
-use crate::config::{Server, Settings};
-use crate::link::{CallError, DialGate, Link, LinkProtocol, LinkState, dial_gate};
+use crate::config::Server;
+use crate::link::{CallError, DialGate, Link, LinkOptions, LinkProtocol, LinkState, dial_gate};
 
 /// The links to one server.
 pub(crate) struct Pool<P: LinkProtocol> {
@@ -16,15 +16,14 @@ pub(crate) struct Pool<P: LinkProtocol> {
 }
 
 impl<P: LinkProtocol> Pool<P> {
-    pub(crate) fn new(server: &Server, protocol: &Arc<P>, settings: &Settings) -> Pool<P> {
+    pub(crate) fn new(server: &Server, protocol: &Arc<P>, options: &LinkOptions, connections: usize) -> Pool<P> {
         let name: Arc<str> = server.name.as_str().into();
-        let options = settings.link_options();
         let gate = dial_gate();
         let link = |_| {
             let (name, address, protocol) = (name.clone(), server.address.clone(), protocol.clone());
             Arc::new(Link::new(name, address, protocol, options.clone(), gate.clone()))
         };
-        let links = (0..settings.connections.max(1)).map(link).collect();
+        let links = (0..connections.max(1)).map(link).collect();
         Pool { links, next: AtomicUsize::new(0), gate }
     }
 
@@ -84,11 +83,13 @@ impl<P: LinkProtocol> Pool<P> {
         }
     }
 
-    pub(crate) async fn close(&self, grace: Duration) {
-        // The first call starts the end of all of them, each within the same grace.
-        for link in &self.links {
-            link.begin_close(grace);
-        }
+    /// Takes no new commands from now on, and lets what is in flight finish for up to `grace`.
+    pub(crate) fn begin_close(&self, grace: Duration) {
+        self.links.iter().for_each(|link| link.begin_close(grace));
+    }
+
+    /// Returns when nothing is left of what is being closed with this grace.
+    pub(crate) async fn closed(&self, grace: Duration) {
         for link in &self.links {
             link.closed(grace).await;
         }

@@ -57,20 +57,20 @@ impl Client {
     where
         V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
     {
-        let cluster = self.cluster();
-        let invalid = verb.prepare(unix_now).err();
-        let asked = cluster.servers().enumerate().map(|(index, name)| {
-            let (verb, invalid) = (verb.clone(), invalid.clone());
+        let topology = &self.cluster().topology();
+        let invalid = &verb.prepare(unix_now).err();
+        let asked = (0..topology.len()).map(|index| {
+            let (verb, name) = (verb.clone(), topology.name(index));
             async move {
                 let reply = match invalid {
-                    Some(invalid) => Err(Error::invalid(&invalid)),
-                    None => match cluster.send_to_server(index, verb).await {
+                    Some(invalid) => Err(Error::invalid(invalid)),
+                    None => match topology.send_to(index, verb).await {
                         Ok(Ok(reply)) => Ok(reply),
-                        Ok(Err(fault)) => Err(Error::fault(name.into(), &fault)),
+                        Ok(Err(fault)) => Err(Error::fault(name.clone(), &fault)),
                         Err(error) => Err(error),
                     },
                 };
-                ServerReply { server: name.to_owned(), reply }
+                ServerReply { server: name.to_string(), reply }
             }
         });
         join_all(asked).await

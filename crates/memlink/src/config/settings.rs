@@ -7,7 +7,7 @@ use memlink_core::Limits;
 
 use super::ConfigError;
 use crate::event::{Event, Observer};
-use crate::link::{Connector, Dialer, LinkOptions, Way};
+use crate::link::{Connector, Dialer, LinkOptions, Timing, Way};
 #[cfg(feature = "tls-own-provider")]
 use crate::transport::Tls;
 use crate::transport::{Address, Resolve, Resolver, TcpOptions};
@@ -210,6 +210,12 @@ impl Settings {
         settings.dialer.preparation = None;
         settings.observer = None;
         settings
+    }
+
+    /// How long a request may take that says nothing of its own.
+    #[inline]
+    pub(crate) fn timing(&self) -> Timing {
+        Timing::new(self.timeout, self.wait_when_full)
     }
 
     pub(crate) fn link_options(&self) -> LinkOptions {

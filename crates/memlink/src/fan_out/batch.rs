@@ -9,10 +9,10 @@ use memlink_meta::{
 };
 
 use super::many::{BulkFuture, Many, timing};
-use super::{WINDOW, run};
+use super::{OwnKey, WINDOW, run};
 use crate::Client;
 use crate::client::unix_now;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Topology};
 use crate::error::Error;
 use crate::lease;
 use crate::link::{Link, Timing};
@@ -122,18 +122,18 @@ impl<'c> IntoFuture for Batch<'c> {
     fn into_future(self) -> BulkFuture<'c, BatchOutcome> {
         Box::pin(async move {
             let timing = timing(self.client, self.timeout);
-            let cluster = self.client.cluster();
+            let topology = &self.client.cluster().topology();
             let len = self.verbs.len();
             let now = unix_now();
-            let mut groups: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(cluster.servers().len()).collect();
+            let mut groups: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(topology.len().max(1)).collect();
             for (place, verb) in self.verbs.into_iter().enumerate() {
                 let verb = verb.and_then(|mut verb| verb.prepare(|| now).map(|()| verb));
-                let server = verb.as_ref().map_or(0, |verb| verb.server(cluster));
+                let server = verb.as_ref().map_or(0, |verb| verb.server(topology));
                 groups[server].push((place, verb));
             }
             let client = self.client;
             let groups = groups.into_iter().enumerate().map(|(server, group)| {
-                let lane = cluster.lane(server);
+                let lane = topology.lane(server);
                 group.into_iter().map(move |(place, verb)| async move {
                     let outcome = match verb {
                         Ok(verb) => verb.send(client, lane, timing).await,
@@ -163,14 +163,14 @@ impl Any {
         }
     }
 
-    fn server(&self, cluster: &Cluster<Meta>) -> usize {
+    fn server(&self, topology: &Topology<Meta>) -> usize {
         let key = match self {
             Any::Get(get) => get.key(),
             Any::Set(set) => set.key(),
             Any::Delete(delete) => delete.key(),
             Any::Arithmetic(arithmetic) => arithmetic.key(),
         };
-        key.map_or(0, |key| cluster.route(key.as_bytes()))
+        key.map_or(0, |key| topology.route(key.as_bytes()))
     }
 
     fn send<'a>(self, client: &'a Client, lane: &'a Lane, timing: Timing) -> Sending<'a> {
@@ -204,9 +204,9 @@ where
     V: Verb + Unpin + memlink_core::Command<Meta, Output = Result<T, memlink_meta::Fault>>,
 {
     // Not again by itself: it would come behind those that were added after it.
-    let send = cluster.send_over(lane, verb, timing).once();
-    let name = send.server_name();
-    send.await?.map_err(|fault| Error::fault(name, &fault))
+    let mut send = cluster.send_by(lane, OwnKey, verb, timing).once();
+    let outcome = (&mut send).await?;
+    outcome.map_err(|fault| Error::fault(send.server_name().clone(), &fault))
 }
 
 impl Client {

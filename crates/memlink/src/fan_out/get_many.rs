@@ -8,6 +8,8 @@ use memlink_meta::{Expect, Fault, Get, Got, Invalid, Key, Meta, MultiGet, Noop, 
 use super::many::{BulkFuture, Many, each, timing};
 use super::run;
 use crate::Client;
+use crate::cluster::Topology;
+use crate::error::Outcome::NotSent;
 use crate::error::{Error, ErrorKind};
 use crate::lease;
 use crate::link::Timing;
@@ -131,15 +133,16 @@ async fn by_key(client: &Client, timing: Timing, keys: Vec<Key>, options: Option
 async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>) -> Vec<Outcome> {
     let cluster = client.cluster();
     let keys_max = (cluster.settings().limits.unclaimed_bytes_max / VALUE_LEN).clamp(1, KEYS_MAX);
-    let servers = cluster.servers().len();
+    let topology = &cluster.topology();
+    let servers = topology.len().max(1);
     if servers == 1 && fitting(&keys, keys_max) == keys.len() {
         // The usual bulk: one line, whose outcomes are where they belong.
-        return send_halves(client, 0, MultiGet::new(keys), timing).await;
+        return send_halves(client, topology, 0, MultiGet::new(keys), timing).await;
     }
     let len = keys.len();
     let mut groups: Vec<(Vec<usize>, Vec<Key>)> = std::iter::repeat_with(Default::default).take(servers).collect();
     for (place, key) in keys.into_iter().enumerate() {
-        let (places, keys) = &mut groups[cluster.route(key.as_bytes())];
+        let (places, keys) = &mut groups[topology.route(key.as_bytes())];
         places.push(place);
         keys.push(key);
     }
@@ -151,7 +154,8 @@ async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>) -> Vec<Outcom
     let cut = |(places, keys)| cut_into_lines(places, keys, keys_max).into_iter().map(&mut number).collect();
     let numbered: Vec<Vec<(usize, MultiGet)>> = groups.into_iter().map(cut).collect();
     let groups = numbered.into_iter().enumerate().map(|(server, group)| {
-        let send = move |(number, line)| async move { (number, send_halves(client, server, line, timing).await) };
+        let send =
+            move |(number, line)| async move { (number, send_halves(client, topology, server, line, timing).await) };
         group.into_iter().map(send)
     });
     let answers = run(groups, lines.len(), LINES_MAX).await;
@@ -194,11 +198,17 @@ const LINES_MAX: usize = 8;
 
 /// Asks for the keys by one line, and where its values are too many to be held at once by ever shorter ones. One outcome for each
 /// key.
-async fn send_halves(client: &Client, server: usize, line: MultiGet, timing: Timing) -> Vec<Outcome> {
+async fn send_halves(
+    client: &Client,
+    topology: &Topology<Meta>,
+    server: usize,
+    line: MultiGet,
+    timing: Timing,
+) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut rest = vec![line];
     while let Some(line) = rest.pop() {
-        match send_line_again(client, server, &line, timing).await {
+        match send_line_again(topology, server, &line, timing).await {
             // The usual case: all of them by the first line.
             Ok(found) if outcomes.is_empty() && rest.is_empty() => return found,
             Ok(found) => outcomes.extend(found),
@@ -206,6 +216,10 @@ async fn send_halves(client: &Client, server: usize, line: MultiGet, timing: Tim
                 let mut keys = line.into_keys();
                 rest.push(MultiGet::new(keys.split_off(keys.len() / 2)));
                 rest.push(MultiGet::new(keys));
+            }
+            // The server was removed: its keys may belong to several others now.
+            Err(error) if error.kind() == ErrorKind::Closed && error.outcome() == NotSent => {
+                outcomes.extend(by_key(client, timing, line.into_keys(), Options::default()).await);
             }
             Err(error) => outcomes.extend(line.keys().iter().map(|_| Err(error.clone()))),
         }
@@ -215,7 +229,7 @@ async fn send_halves(client: &Client, server: usize, line: MultiGet, timing: Tim
 
 /// A line and its fence go again together, or not at all: a line behind its fence would be confirmed by nothing.
 async fn send_line_again(
-    client: &Client,
+    topology: &Topology<Meta>,
     server: usize,
     line: &MultiGet,
     timing: Timing,
@@ -223,17 +237,24 @@ async fn send_line_again(
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match send_line(client, server, line.clone(), timing).await {
+        match send_line(topology, server, line.clone(), timing).await {
             Err(error) if retry::repeats_unasked(error.kind(), error.outcome(), attempts) => {}
             result => return result,
         }
     }
 }
 
-async fn send_line(client: &Client, server: usize, line: MultiGet, timing: Timing) -> Result<Vec<Outcome>, Error> {
-    let (line, fence) = client.cluster().send_pair(server, Line(line), Noop, timing);
-    let (line, fence) = (line.once(), fence.once());
-    let name = line.server_name();
+async fn send_line(
+    topology: &Topology<Meta>,
+    server: usize,
+    line: MultiGet,
+    timing: Timing,
+) -> Result<Vec<Outcome>, Error> {
+    // Over the same connection: polled in this order, they leave in it.
+    let lane = topology.lane(server);
+    let line = topology.send_over(lane, Line(line), timing).once();
+    let fence = topology.send_over(lane, Noop, timing).once();
+    let name = lane.name().clone();
     let (line, fence) = join(line, fence).await;
     // An answer whose place is not confirmed is no answer.
     let found = line?.map_err(|fault| Error::fault(name.clone(), &fault))?;

@@ -7,7 +7,7 @@ use memlink_core::Command;
 use memlink_meta::{Delete, DeleteOutcome, Fault, Invalid, Key, Meta, Set, SetOutcome, Ttl, Verb};
 use tokio::time::Instant;
 
-use super::{WINDOW, run};
+use super::{OwnKey, WINDOW, run};
 use crate::Client;
 use crate::client::unix_now;
 use crate::error::Error;
@@ -111,26 +111,29 @@ where
     V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
 {
     let cluster = client.cluster();
+    let topology = cluster.topology();
     let len = verbs.len();
     let now = unix_now();
-    let mut groups: Vec<Vec<(usize, V)>> = std::iter::repeat_with(Vec::new).take(cluster.servers().len()).collect();
+    let mut groups: Vec<Vec<(usize, V)>> = std::iter::repeat_with(Vec::new).take(topology.len().max(1)).collect();
     let mut refused = Vec::new();
     for (place, verb) in verbs.into_iter().enumerate() {
         match verb.and_then(|mut verb| verb.prepare(|| now).map(|()| verb)) {
             Ok(verb) => {
-                let server = verb.key().map_or(0, |key| cluster.route(key.as_bytes()));
+                let server = verb.key().map_or(0, |key| topology.route(key.as_bytes()));
                 groups[server].push((place, verb));
             }
             Err(invalid) => refused.push((place, Error::invalid(&invalid))),
         }
     }
     let groups = groups.into_iter().enumerate().map(|(server, group)| {
-        let lane = cluster.lane(server);
+        let lane = topology.lane(server);
         group.into_iter().map(move |(place, verb)| {
             // Not again by itself: it would come behind those that were added after it.
-            let send = cluster.send_over(lane, verb, timing).once();
-            let name = send.server_name();
-            async move { (place, (send.await, name)) }
+            let mut send = cluster.send_by(lane, OwnKey, verb, timing).once();
+            async move {
+                let outcome = (&mut send).await;
+                (place, (outcome, send.server_name().clone()))
+            }
         })
     });
     let mut refused = refused.into_iter().peekable();

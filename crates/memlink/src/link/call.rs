@@ -41,6 +41,14 @@ pub(crate) struct Timing {
     pub(crate) wait: bool,
 }
 
+impl Timing {
+    /// As the settings have it, for a request that says nothing of its own.
+    #[inline]
+    pub(crate) fn new(timeout: Option<Duration>, wait: bool) -> Timing {
+        Timing { timeout, deadline: None, wait }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum State {
     New,
@@ -82,6 +90,15 @@ impl<P: LinkProtocol> Call<P> {
 
     /// Allows the command to be submitted once more, after it ended as not sent, within the same deadline.
     pub(crate) fn again(&mut self) {
+        self.state = State::Again;
+    }
+
+    /// The same over another link, whose clock has a start of its own.
+    pub(crate) fn move_to(&mut self, link: Arc<Link<P>>) {
+        if self.deadline != Tick::NEVER {
+            self.deadline = link.shared.tick(self.link.shared.instant(self.deadline));
+        }
+        self.link = link;
         self.state = State::Again;
     }
 

@@ -24,6 +24,17 @@ pub(crate) struct LinkOptions {
     pub(crate) observer: Option<Observer>,
 }
 
+impl LinkOptions {
+    /// Tells of something that is about no single connection.
+    pub(crate) fn observe(&self, event: &Event) {
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+        #[cfg(feature = "tracing")]
+        crate::log::change(event);
+    }
+}
+
 /// How the way to a server stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

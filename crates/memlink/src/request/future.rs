@@ -2,7 +2,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use memlink_meta::{Invalid, Meta, Verb};
+use memlink_meta::{Invalid, Key, Meta, Verb};
 
 use super::{Reading, Request};
 use crate::Client;
@@ -44,11 +44,14 @@ impl<V: Verb, R: Reading<V>> RequestFuture<V, R> {
     fn begin(&mut self, timing: Timing) -> Result<(), Error> {
         let verb = self.verb.as_mut().map_err(|invalid| Error::invalid(invalid))?;
         verb.prepare(unix_now).map_err(|invalid| Error::invalid(&invalid))?;
-        let cluster = self.client.cluster();
-        let server = verb.key().map_or(0, |key| cluster.route(key.as_bytes()));
-        self.state = State::Sent(cluster.attempts(server, timing));
+        self.state = State::Sent(self.client.cluster().attempts(routing_key(verb), timing));
         Ok(())
     }
+}
+
+/// The bytes that say which server a command belongs to.
+fn routing_key<V: Verb>(verb: &V) -> &[u8] {
+    verb.key().map_or(&[], Key::as_bytes)
 }
 
 impl<V: Verb + Unpin, R: Reading<V> + Unpin> Future for RequestFuture<V, R> {
@@ -64,7 +67,8 @@ impl<V: Verb + Unpin, R: Reading<V> + Unpin> Future for RequestFuture<V, R> {
         }
         // Polled after its end, which futures need not support, it stays silent.
         let (State::Sent(attempts), Ok(verb)) = (&mut this.state, &this.verb) else { return Poll::Pending };
-        let output = ready!(attempts.poll(cx, verb));
+        let elsewhere = || this.client.cluster().lane_of(routing_key(verb));
+        let output = ready!(attempts.poll(cx, verb, elsewhere));
         let result = output.and_then(|output| this.reading.read(verb, output, &this.client, attempts.server_name()));
         this.state = State::Done;
         Poll::Ready(result)

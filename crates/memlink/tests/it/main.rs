@@ -24,5 +24,6 @@ mod strangers;
 mod table;
 #[cfg(feature = "tls")]
 mod tls;
+mod topology;
 mod verbs;
 mod wait;
