@@ -56,6 +56,14 @@ pub enum Event {
         /// What went wrong, for an operator.
         error: Arc<str>,
     },
+    /// A source of servers could not be asked, or its answer could not be used: the servers stay as they were
+    /// ([`discovery`](crate::discovery)).
+    DiscoveryFailed {
+        /// What it is called: see [`Discover::source`](crate::discovery::Discover::source).
+        source: Arc<str>,
+        /// What went wrong, for an operator.
+        error: Arc<str>,
+    },
     /// A connection has made room for a new one that is ready, with nothing in flight; [`Opened`](Event::Opened) follows.
     Replaced {
         /// The server's configured name.
@@ -90,7 +98,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The configured name of the server it is about.
+    /// The configured name of the server it is about, or what its source is called.
     #[must_use]
     pub fn server(&self) -> &str {
         match self {
@@ -100,6 +108,7 @@ impl Event {
             | Event::TlsFilesRefused { server, .. }
             | Event::RenewalFailed { server, .. }
             | Event::LookUpFailed { server, .. }
+            | Event::DiscoveryFailed { source: server, .. }
             | Event::Replaced { server }
             | Event::Added { server }
             | Event::Removed { server }
@@ -125,6 +134,7 @@ impl fmt::Display for Event {
             Event::LookUpFailed { server, error } => {
                 write!(f, "{server}: the name could not be looked up again ({error}), the connection stays")
             }
+            Event::DiscoveryFailed { source, error } => write!(f, "{source}: no new list of servers: {error}"),
             Event::Replaced { server } => write!(f, "{server}: replaced by a new connection"),
             Event::Added { server } => write!(f, "{server}: added to the servers"),
             Event::Removed { server } => write!(f, "{server}: removed from the servers"),

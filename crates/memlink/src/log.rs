@@ -56,6 +56,7 @@ impl Limiter {
             | Event::TlsFilesRefused { .. }
             | Event::RenewalFailed { .. }
             | Event::LookUpFailed { .. }
+            | Event::DiscoveryFailed { .. }
             | Event::Closed { .. } => tracing::warn!(server, suppressed, "{event}"),
         }
     }

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::topology::{Member, Topology};
 use super::{Cluster, Shared};
-use crate::config::{ConfigError, Server};
+use crate::config::{ConfigError, Server, check_servers};
 use crate::event::Event;
 use crate::link::LinkProtocol;
 use crate::pool::Pool;
@@ -102,7 +102,10 @@ impl<P: LinkProtocol> Shared<P> {
         if !wanted.is_empty() && before.servers().eq(&wanted) {
             return Ok(Changes::none());
         }
-        super::check(&wanted, &self.settings)?;
+        if wanted.is_empty() {
+            return Err(ConfigError::NoServer);
+        }
+        check_servers(&wanted, &self.settings)?;
         let router = self.routing.router(&wanted)?;
         let (after, changes) = self.exchanged(&before, wanted, router);
         // From here on no new command goes to a server that was removed; those that come too late look here again.

@@ -63,7 +63,6 @@ impl<P: LinkProtocol> Topology<P> {
     }
 
     /// For a cluster whose servers are still to be found: commands go to `stand_in`, until the first servers replace it.
-    #[allow(dead_code)] // As above.
     pub(super) fn waiting(stand_in: Member<P>, settings: Arc<Settings>) -> Topology<P> {
         let (members, router) = (vec![stand_in], Box::new(Sole));
         Topology(Arc::new(View { number: 0, members, router, settings, is_waiting: true }))

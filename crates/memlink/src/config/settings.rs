@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use memlink_core::Limits;
 
-use super::ConfigError;
+use super::{ConfigError, Server};
 use crate::event::{Event, Observer};
 use crate::link::{Connector, Dialer, LinkOptions, Timing, Way};
 #[cfg(feature = "tls-own-provider")]
@@ -232,7 +232,7 @@ impl Settings {
 }
 
 /// The shortest interval between two look-ups: a shorter one asks a name service for nothing new.
-const INTERVAL_MIN: Duration = Duration::from_millis(10);
+pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -246,5 +246,25 @@ impl std::fmt::Debug for Settings {
             .field("limits", &self.limits)
             .field("dialer", &self.dialer)
             .finish_non_exhaustive()
+    }
+}
+
+/// The same server twice would get twice its share, or be two servers that are one.
+pub(crate) fn check_servers(servers: &[Server], settings: &Settings) -> Result<(), ConfigError> {
+    settings.check()?;
+    servers.iter().try_for_each(|server| settings.check_address(&server.address))?;
+    let mut names: Vec<_> = servers.iter().map(|server| server.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ConfigError::DuplicateServer(pair[0].to_owned()));
+    }
+    let mut addresses: Vec<_> = servers.iter().map(|server| (server.address.to_string(), &server.name)).collect();
+    addresses.sort_unstable();
+    match addresses.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => {
+            let (one, other) = (pair[0].1.clone(), pair[1].1.clone());
+            Err(ConfigError::SameAddress { address: pair[0].0.clone(), one, other })
+        }
+        None => Ok(()),
     }
 }

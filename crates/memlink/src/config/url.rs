@@ -1,9 +1,17 @@
+#[cfg(feature = "schemes")]
+mod scheme;
+mod sources;
 #[cfg(feature = "tls-own-provider")]
 mod tls;
 
 use std::time::Duration;
 
 use memlink_meta::{Credentials, Version};
+#[cfg(feature = "schemes")]
+use memlink_ring::schemes::Scheme;
+
+pub(crate) use self::sources::Source;
+use self::sources::{parse_file, parse_place};
 
 use super::{ConfigError, Server, Settings};
 use crate::link::Way;
@@ -13,10 +21,17 @@ use crate::transport::{Address, TcpOptions};
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) servers: Vec<Server>,
+    pub(crate) sources: Vec<Source>,
+    /// How often sources are asked, if that is said.
+    pub(crate) discovery_interval: Option<Duration>,
     pub(crate) settings: Settings,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) opaque: bool,
     pub(crate) version: Option<Version>,
+    #[cfg(feature = "schemes")]
+    pub(crate) routing: Option<Scheme>,
+    #[cfg(feature = "schemes")]
+    scheme: scheme::Part,
     #[cfg(feature = "tls-own-provider")]
     tls: tls::Part,
 }
@@ -48,6 +63,10 @@ const OPTIONS: &[(&str, Set)] = &[
             let base = settings.backoff_base.min(cap);
             settings.backoff(base, cap)
         })
+    }),
+    ("discovery_interval_ms", |parsed, value| {
+        parsed.discovery_interval = Some(Duration::from_millis(number("discovery_interval_ms", value, 1)?));
+        Ok(())
     }),
     ("resolve_interval_ms", |parsed, value| {
         let millis = number("resolve_interval_ms", value, 0)?;
@@ -116,14 +135,19 @@ const TLS_OPTIONS: &[(&str, Set)] = tls::OPTIONS;
 #[cfg(not(feature = "tls-own-provider"))]
 const TLS_OPTIONS: &[(&str, Set)] = &[];
 
+#[cfg(feature = "schemes")]
+const SCHEME_OPTIONS: &[(&str, Set)] = scheme::OPTIONS;
+#[cfg(not(feature = "schemes"))]
+const SCHEME_OPTIONS: &[(&str, Set)] = &[];
+
 /// Applies the value of an option.
 type Set = fn(&mut Parsed, &str) -> Result<(), ConfigError>;
 
 /// Options that may stand several times.
 const REPEATABLE: &[&str] = &["weight", "tls_ca", "tls_pin"];
 
-/// Reads `memcache://[user:password@]host[:port][,host[:port]...][?option=value[&...]]`, or
-/// `memcache+unix:///path[?...]`; `memcaches` stands for TLS.
+/// Reads `memcache://[user:password@]place[,place...][?option=value[&...]]`, `memcache+unix:///path[?...]`, or
+/// `memcache+file:///path[?...]`; `memcaches` stands for TLS.
 pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(ConfigError::Url("it does not begin with a scheme such as memcache://".to_owned()));
@@ -136,10 +160,16 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
     }
     let mut parsed = Parsed {
         servers: Vec::new(),
+        sources: Vec::new(),
+        discovery_interval: None,
         settings: Settings::default(),
         credentials: None,
         opaque: true,
         version: None,
+        #[cfg(feature = "schemes")]
+        routing: None,
+        #[cfg(feature = "schemes")]
+        scheme: scheme::Part::default(),
         #[cfg(feature = "tls-own-provider")]
         tls: tls::Part::default(),
     };
@@ -147,13 +177,22 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
     match scheme.to_ascii_lowercase().as_str() {
         "memcache" => parse_authority(place, &mut parsed)?,
         "memcache+unix" => parse_path(place, &mut parsed)?,
+        "memcache+file" => parse_file(place, &mut parsed)?,
         "memcaches" => {
             is_encrypted = true;
             parse_authority(place, &mut parsed)?;
         }
+        "memcaches+file" => {
+            is_encrypted = true;
+            parse_file(place, &mut parsed)?;
+        }
         other => return Err(ConfigError::Scheme(other.to_owned())),
     }
     parse_query(query, &mut parsed)?;
+    #[cfg(feature = "schemes")]
+    {
+        parsed.routing = scheme::finish(std::mem::take(&mut parsed.scheme))?;
+    }
     #[cfg(feature = "tls-own-provider")]
     tls::finish(&mut parsed, is_encrypted)?;
     #[cfg(not(feature = "tls-own-provider"))]
@@ -183,7 +222,7 @@ fn parse_authority(authority: &str, parsed: &mut Parsed) -> Result<(), ConfigErr
         return Err(ConfigError::NoServer);
     }
     for host in hosts.split(',') {
-        parsed.servers.push(Server::tcp(host)?);
+        parse_place(host, parsed)?;
     }
     Ok(())
 }
@@ -203,7 +242,10 @@ fn parse_query(query: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
         if cfg!(not(feature = "tls-own-provider")) && name.starts_with("tls_") {
             return Err(ConfigError::Unavailable("TLS, the feature `tls`,"));
         }
-        let options = || OPTIONS.iter().chain(TLS_OPTIONS);
+        if cfg!(not(feature = "schemes")) && (name == "scheme" || name.starts_with("hash_")) {
+            return Err(ConfigError::Unavailable("routing as other clients do it, the feature `schemes`,"));
+        }
+        let options = || OPTIONS.iter().chain(SCHEME_OPTIONS).chain(TLS_OPTIONS);
         let Some((name, set)) = options().find(|(known, _)| *known == name) else {
             let known: Vec<_> = options().map(|(known, _)| *known).collect();
             return Err(ConfigError::UnknownOption { name: name.to_owned(), known: known.join(", ") });
@@ -293,7 +335,7 @@ mod tests {
     #[test]
     fn options_do_what_they_say() {
         let parsed = parse_url(
-            "memcache://us%40er:pass%3Aword@a,b:2?timeout_ms=250&resolve_interval_ms=77&when_full=fail&connections=4&dial_timeout_ms=7\
+            "memcache://us%40er:pass%3Aword@a,b:2?timeout_ms=250&resolve_interval_ms=77&discovery_interval_ms=79&when_full=fail&connections=4&dial_timeout_ms=7\
              &nodelay=off&keepalive_ms=0&user_timeout_ms=17&send_buffer_bytes=19&receive_buffer_bytes=23&local_address=::1\
              &backoff_max_ms=9&stall_timeout_ms=11&value_bytes_max=13&weight=a*3&weight=b:2*0&opaque=off&version=1.6.18",
         )
@@ -301,6 +343,7 @@ mod tests {
         let settings = &parsed.settings;
         assert_eq!(settings.timeout, Some(Duration::from_millis(250)));
         assert_eq!(settings.resolve_interval, Some(Duration::from_millis(77)));
+        assert_eq!(parsed.discovery_interval, Some(Duration::from_millis(79)));
         assert!(!settings.wait_when_full && !parsed.opaque);
         assert_eq!((settings.connections, settings.dial_timeout), (4, Duration::from_millis(7)));
         assert_eq!((settings.backoff_base, settings.backoff_cap), (Duration::from_millis(9), Duration::from_millis(9)));
@@ -326,6 +369,14 @@ mod tests {
     fn tls_that_is_not_built_in_is_said_to_be_missing() {
         for url in ["memcaches://a", "memcaches://a?tls_name=b"] {
             assert!(parse_url(url).map(|_| ()).expect_err(url).to_string().contains("`tls`"));
+        }
+    }
+
+    #[cfg(not(feature = "schemes"))]
+    #[test]
+    fn schemes_that_are_not_built_in_are_said_to_be_missing() {
+        for url in ["memcache://a?scheme=ketama", "memcache://a?hash_part=whole"] {
+            assert!(parse_url(url).map(|_| ()).expect_err(url).to_string().contains("`schemes`"));
         }
     }
 

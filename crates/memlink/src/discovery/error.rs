@@ -25,6 +25,9 @@ pub enum DiscoveryError {
         /// How many.
         found: usize,
     },
+    /// Its servers cannot be those of this client: why.
+    #[error("{0}")]
+    Unusable(ConfigError),
 }
 
 impl DiscoveryError {

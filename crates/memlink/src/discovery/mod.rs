@@ -21,8 +21,11 @@ mod elasticache;
 mod error;
 #[cfg(feature = "discovery-file")]
 mod file;
+mod sources;
 #[cfg(feature = "dns-srv")]
 mod srv;
+mod united;
+mod watcher;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +36,7 @@ pub use elasticache::ElastiCache;
 pub use error::DiscoveryError;
 #[cfg(feature = "discovery-file")]
 pub use file::ServerFile;
+pub use sources::Sources;
 #[cfg(feature = "dns-srv")]
 pub use srv::Srv;
 

@@ -20,7 +20,7 @@ mod renewal;
 mod shared;
 mod wire;
 
-use backoff::Backoff;
+pub(crate) use backoff::{Backoff, spread};
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
 pub(crate) use connect::{DialGate, Dialer, Preparation, Way, dial_gate};

@@ -19,8 +19,8 @@ use memlink_core::Tick;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::LinkProtocol;
 use super::driver::{Driver, Way};
+use super::{LinkProtocol, spread};
 use crate::event::Event;
 use crate::transport::{Address, Resolver, is_literal};
 
@@ -114,9 +114,4 @@ async fn look_up(resolver: &Resolver, host: &str, port: u16, limit: Duration) ->
     let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the look-up timed out");
     let found = timeout(limit, resolver.look_up(host, port)).await.map_err(timed_out)??;
     Ok(found.into_iter().map(|address| address.ip().to_canonical()).collect())
-}
-
-/// From three quarters of an interval to five: clients that were started together do not ask together for ever.
-fn spread(interval: Duration) -> Duration {
-    interval.mul_f64(0.75 + fastrand::f64() / 2.0)
 }

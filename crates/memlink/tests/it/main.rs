@@ -6,6 +6,7 @@ mod bulk;
 mod cancel;
 mod crowding;
 mod deadlines;
+mod discovery;
 mod doors;
 mod generic;
 mod input;

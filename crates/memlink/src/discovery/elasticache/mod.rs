@@ -12,6 +12,7 @@ use self::protocol::{Ask, Configuration, Replied};
 use super::{Discover, DiscoverFuture, DiscoveryError, check_len};
 use crate::cluster::Cluster;
 use crate::config::{ConfigError, Server, Settings};
+use crate::error::Error;
 
 /// The servers of a cluster of ElastiCache or Memorystore, asked of its configuration endpoint by `config get cluster` (by
 /// `get AmazonElastiCache:cluster` where that is unknown): `elasticache+host[:port]` in a URL.
@@ -67,7 +68,7 @@ impl ElastiCache {
 async fn ask(endpoint: &Server, settings: &Settings) -> Result<Vec<Server>, DiscoveryError> {
     let settings = settings.for_questions(ANSWER_LEN_MAX, ANSWER_TIMEOUT);
     let cluster = Cluster::with_router(Configuration, [endpoint.clone()], settings, TheOnly)?;
-    let failed = |error: crate::Error| DiscoveryError::Failed(error.to_string());
+    let failed = |error: Error| DiscoveryError::Failed(error.to_string());
     for question in [Ask::Config, Ask::Item] {
         match cluster.send_to_server(0, question).await.map_err(failed)? {
             Replied::Unknown => {}
