@@ -64,6 +64,9 @@ impl Builder {
     /// | `timeout_ms` | milliseconds, 0 for none | 1000 | [`Settings::timeout`] |
     /// | `when_full` | `wait`, `fail` | `wait` | [`Settings::wait_when_full`] |
     /// | `connections` | 1 to 1024 | 1 | [`Settings::connections_per_server`] |
+    /// | `large_bytes_min` | bytes | no such lane | [`Settings::large_lane`], of one connection |
+    /// | `suspend_commands` | a number | 3 | [`Settings::suspend_after`] |
+    /// | `suspend_silence_ms` | milliseconds | 500 | [`Settings::suspend_after`] |
     /// | `dial_timeout_ms` | milliseconds | 1000 | [`Settings::dial_timeout`] |
     /// | `backoff_max_ms` | milliseconds | 3000 | the cap of [`Settings::backoff`] |
     /// | `resolve_interval_ms` | milliseconds, 0 for never | 30000 | [`Settings::resolve_interval`] |

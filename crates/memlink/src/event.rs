@@ -69,6 +69,18 @@ pub enum Event {
         /// The server's configured name.
         server: Arc<str>,
     },
+    /// A server is not asked any more although its connection stands: its commands are refused at once.
+    Suspended {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// A server that was suspended answers again.
+    Resumed {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
     /// A server was added to the list; it is dialled when it is needed.
     Added {
         /// The server's configured name.
@@ -110,6 +122,8 @@ impl Event {
             | Event::LookUpFailed { server, .. }
             | Event::DiscoveryFailed { source: server, .. }
             | Event::Replaced { server }
+            | Event::Suspended { server, .. }
+            | Event::Resumed { server }
             | Event::Added { server }
             | Event::Removed { server }
             | Event::Reweighted { server }
@@ -136,6 +150,8 @@ impl fmt::Display for Event {
             }
             Event::DiscoveryFailed { source, error } => write!(f, "{source}: no new list of servers: {error}"),
             Event::Replaced { server } => write!(f, "{server}: replaced by a new connection"),
+            Event::Suspended { server, why } => write!(f, "{server}: suspended ({why})"),
+            Event::Resumed { server } => write!(f, "{server}: answers again"),
             Event::Added { server } => write!(f, "{server}: added to the servers"),
             Event::Removed { server } => write!(f, "{server}: removed from the servers"),
             Event::Reweighted { server } => write!(f, "{server}: has another weight"),

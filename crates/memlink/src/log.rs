@@ -49,6 +49,7 @@ impl Limiter {
             Event::Dialling { .. } => {}
             Event::Opened { .. }
             | Event::Replaced { .. }
+            | Event::Resumed { .. }
             | Event::Added { .. }
             | Event::Removed { .. }
             | Event::Reweighted { .. } => tracing::info!(server, suppressed, "{event}"),
@@ -57,6 +58,7 @@ impl Limiter {
             | Event::RenewalFailed { .. }
             | Event::LookUpFailed { .. }
             | Event::DiscoveryFailed { .. }
+            | Event::Suspended { .. }
             | Event::Closed { .. } => tracing::warn!(server, suppressed, "{event}"),
         }
     }

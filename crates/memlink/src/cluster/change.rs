@@ -150,7 +150,7 @@ impl<P: LinkProtocol> Shared<P> {
 
     /// A pool for a server, which nothing dials yet.
     pub(super) fn pool(&self, server: &Server) -> Arc<Pool<P>> {
-        Arc::new(Pool::new(server, &self.protocol, &self.link_options, self.settings.connections))
+        Arc::new(Pool::new(server, &self.protocol, &self.link_options, self.settings.lanes()))
     }
 
     fn tell(&self, changes: &Changes<P>) {

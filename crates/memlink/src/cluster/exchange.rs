@@ -103,7 +103,7 @@ impl<P: LinkProtocol, C: Command<P> + Unpin, D: Destination<C> + Unpin> Future f
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Exchange { command, attempts, cluster, destination } = &mut *self;
-        attempts.poll(cx, command, || cluster.as_ref()?.lane_of(destination.key(command)?))
+        attempts.poll(cx, command, || cluster.as_ref()?.lane_of(destination.key(command)?, command.size_hint()))
     }
 }
 

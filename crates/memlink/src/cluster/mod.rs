@@ -30,7 +30,7 @@ use memlink_ring::Router;
 use tokio::sync::watch;
 
 use self::topology::Member;
-use crate::config::{ConfigError, Server, Settings, check_servers};
+use crate::config::{ConfigError, Lanes, Server, Settings, check_servers};
 use crate::error::Error;
 use crate::link::{Connector, Dialer, Link, LinkOptions, LinkProtocol, LinkState, Timing, Way};
 use crate::pool::Pool;
@@ -157,7 +157,7 @@ impl<P: LinkProtocol> Cluster<P> {
         Ok(Cluster::begin(protocol, settings, routing, |shared| {
             let dialer = Dialer { way: Way::User(connector), ..Dialer::default() };
             let options = LinkOptions { dialer, dial_timeout: STAND_IN_TIMEOUT, ..shared.link_options.clone() };
-            let pool = Arc::new(Pool::new(&stand_in, &shared.protocol, &options, 1));
+            let pool = Arc::new(Pool::new(&stand_in, &shared.protocol, &options, Lanes::ONE));
             Topology::waiting(Member { server: stand_in, pool }, shared.settings.clone())
         }))
     }
@@ -185,7 +185,7 @@ impl<P: LinkProtocol> Cluster<P> {
     /// Sends `command` to the server that `key` belongs to, when the result is first polled. The key is kept until it has an outcome,
     /// in case its server is removed before it was sent.
     pub fn send<K: AsRef<[u8]>, C: Command<P>>(&self, key: K, command: C) -> Exchange<P, C, ByKey<K>> {
-        let lane = self.shared.topology.borrow().lane_of(key.as_ref());
+        let lane = self.shared.topology.borrow().lane_of(key.as_ref(), command.size_hint());
         Exchange::new(lane, Some(self.clone()), ByKey(key), command, self.timing())
     }
 
@@ -209,15 +209,15 @@ impl<P: LinkProtocol> Cluster<P> {
 
     /// For a command that its owner keeps: see [`Attempts`].
     #[inline]
-    pub(crate) fn attempts(&self, key: &[u8], timing: Timing) -> Attempts<P> {
-        Attempts::new(self.shared.topology.borrow().lane_of(key), timing)
+    pub(crate) fn attempts(&self, key: &[u8], len: usize, timing: Timing) -> Attempts<P> {
+        Attempts::new(self.shared.topology.borrow().lane_of(key, len), timing)
     }
 
-    /// A connection to the server that has this key now; `None` when the cluster is closed.
+    /// A connection for a command of about so many bytes to the server that has this key now; `None` when the cluster is closed.
     #[cold]
-    pub(crate) fn lane_of(&self, key: &[u8]) -> Option<Arc<Link<P>>> {
+    pub(crate) fn lane_of(&self, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
         let is_closed = *self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        (!is_closed).then(|| self.shared.topology.borrow().lane_of(key))
+        (!is_closed).then(|| self.shared.topology.borrow().lane_of(key, len))
     }
 
     /// The servers as they stand now.

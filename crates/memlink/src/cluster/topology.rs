@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use memlink_core::{Command, Stats};
 use memlink_ring::Router;
+use tokio::sync::watch;
 
 use super::exchange::{Exchange, ThisServer};
 use crate::config::{Server, Settings};
@@ -121,6 +122,12 @@ impl<P: LinkProtocol> Topology<P> {
         self.pool(server).state()
     }
 
+    /// Tells of every change of how the way to the server with this index stands.
+    #[must_use]
+    pub fn watch_state(&self, server: usize) -> watch::Receiver<LinkState> {
+        self.pool(server).watch_state()
+    }
+
     /// What the connections to the server with this index have done.
     #[must_use]
     pub fn stats(&self, server: usize) -> Stats {
@@ -134,24 +141,25 @@ impl<P: LinkProtocol> Topology<P> {
 
     /// Sends `command` to the server with this index, whatever its key, when the result is first polled.
     pub fn send_to<C: Command<P>>(&self, server: usize, command: C) -> Exchange<P, C> {
-        self.send_over(self.lane(server), command, self.timing())
+        let lane = self.lane(server, command.size_hint());
+        self.send_over(lane, command, self.timing())
     }
 
-    /// One of the connections to the server with this index: commands that are [sent over](Topology::send_over) it leave in the order
-    /// in which they are first polled.
+    /// One of the connections to the server with this index, for commands of about so many bytes: those that are
+    /// [sent over](Topology::send_over) it leave in the order in which they are first polled.
     #[inline]
-    pub(crate) fn lane(&self, server: usize) -> &Arc<Link<P>> {
-        self.pool(server).pick()
+    pub(crate) fn lane(&self, server: usize, len: usize) -> &Arc<Link<P>> {
+        self.pool(server).pick(len)
     }
 
     pub(crate) fn send_over<C: Command<P>>(&self, lane: &Arc<Link<P>>, command: C, timing: Timing) -> Exchange<P, C> {
         Exchange::new(lane.clone(), None, ThisServer, command, timing)
     }
 
-    /// A connection to the server that has this key.
+    /// A connection to the server that has this key, for a command of about so many bytes.
     #[inline]
-    pub(crate) fn lane_of(&self, key: &[u8]) -> Arc<Link<P>> {
-        self.lane(self.route(key)).clone()
+    pub(crate) fn lane_of(&self, key: &[u8], len: usize) -> Arc<Link<P>> {
+        self.lane(self.route(key), len).clone()
     }
 
     fn timing(&self) -> Timing {

@@ -7,7 +7,7 @@ use memlink_core::Limits;
 
 use super::{ConfigError, Server};
 use crate::event::{Event, Observer};
-use crate::link::{Connector, Dialer, LinkOptions, Timing, Way};
+use crate::link::{Connector, Dialer, LinkOptions, Suspension, Timing, Way};
 #[cfg(feature = "tls-own-provider")]
 use crate::transport::Tls;
 use crate::transport::{Address, Resolve, Resolver, TcpOptions};
@@ -19,13 +19,30 @@ pub struct Settings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) wait_when_full: bool,
     pub(crate) connections: usize,
+    /// From how many bytes on a value is large, and how many more connections there are for those.
+    pub(crate) large: Option<(usize, usize)>,
     pub(crate) dial_timeout: Duration,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
     pub(crate) resolve_interval: Option<Duration>,
+    pub(crate) suspension: Suspension,
     pub(crate) limits: Limits,
     pub(crate) dialer: Dialer,
     observer: Option<Observer>,
+}
+
+/// How many links a server has, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lanes {
+    pub(crate) links: usize,
+    pub(crate) large: usize,
+    /// From how many bytes on a command is large.
+    pub(crate) large_min: usize,
+}
+
+impl Lanes {
+    /// A single link for everything.
+    pub(crate) const ONE: Lanes = Lanes { links: 1, large: 0, large_min: usize::MAX };
 }
 
 impl Default for Settings {
@@ -34,10 +51,12 @@ impl Default for Settings {
             timeout: Some(Duration::from_secs(1)),
             wait_when_full: true,
             connections: 1,
+            large: None,
             dial_timeout: Duration::from_secs(1),
             backoff_base: Duration::from_millis(50),
             backoff_cap: Duration::from_secs(3),
             resolve_interval: Some(Duration::from_secs(30)),
+            suspension: Suspension { commands: 3, silence: Duration::from_millis(500) },
             limits: Limits::default(),
             dialer: Dialer::default(),
             observer: None,
@@ -61,10 +80,18 @@ impl Settings {
     }
 
     /// Connections to each server. Default 1, which all callers share: more gain when replies are large or when one core is not
-    /// enough. 0 counts as 1.
+    /// enough. Each command takes the one with the least bytes in flight. 0 counts as 1.
     #[must_use]
     pub fn connections_per_server(self, connections: usize) -> Settings {
         Settings { connections: connections.max(1), ..self }
+    }
+
+    /// Further connections to each server for large values alone: a reply of a megabyte does not hold up replies of a hundred bytes.
+    /// Values to be stored take them from `bytes_min` on by themselves; of a get only its caller can know, and says so
+    /// ([`Request::large`](crate::Request::large)). Default none. 0 connections count as 1.
+    #[must_use]
+    pub fn large_lane(self, bytes_min: usize, connections: usize) -> Settings {
+        Settings { large: Some((bytes_min, connections.max(1))), ..self }
     }
 
     /// How long a dial may take, name look-up included. Default 1 s.
@@ -98,6 +125,15 @@ impl Settings {
     #[must_use]
     pub fn resolver(self, resolve: impl Resolve) -> Settings {
         self.with_dialer(|dialer| dialer.resolver = Resolver::of(resolve))
+    }
+
+    /// When a server is not asked any more although its connection stands: when `commands` commands in a row were given up without a
+    /// reply, at their deadlines or by their callers, and not one byte has come for `silence`. Commands are then refused at once until
+    /// something comes, or until the connection is closed for its [silence](Limits::stall_timeout) and another one has opened. A server
+    /// that is slow is not silent. Default 3 commands and 500 ms; 0 commands count as 1.
+    #[must_use]
+    pub fn suspend_after(self, commands: u32, silence: Duration) -> Settings {
+        Settings { suspension: Suspension { commands: commands.max(1), silence }, ..self }
     }
 
     /// The bounds of each connection.
@@ -218,6 +254,12 @@ impl Settings {
         Timing::new(self.timeout, self.wait_when_full)
     }
 
+    /// The links to each server.
+    pub(crate) fn lanes(&self) -> Lanes {
+        let (large_min, large) = self.large.unwrap_or((usize::MAX, 0));
+        Lanes { links: self.connections, large, large_min }
+    }
+
     pub(crate) fn link_options(&self) -> LinkOptions {
         LinkOptions {
             limits: Arc::new(self.limits.clone()),
@@ -226,6 +268,7 @@ impl Settings {
             backoff_base: self.backoff_base,
             backoff_cap: self.backoff_cap,
             resolve_interval: self.resolve_interval,
+            suspension: self.suspension,
             observer: self.observer.clone(),
         }
     }
@@ -240,9 +283,11 @@ impl std::fmt::Debug for Settings {
             .field("timeout", &self.timeout)
             .field("wait_when_full", &self.wait_when_full)
             .field("connections_per_server", &self.connections)
+            .field("large_lane", &self.large)
             .field("dial_timeout", &self.dial_timeout)
             .field("backoff", &(self.backoff_base, self.backoff_cap))
             .field("resolve_interval", &self.resolve_interval)
+            .field("suspension", &self.suspension)
             .field("limits", &self.limits)
             .field("dialer", &self.dialer)
             .finish_non_exhaustive()

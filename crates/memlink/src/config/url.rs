@@ -53,6 +53,28 @@ const OPTIONS: &[(&str, Set)] = &[
         }
         parsed.set(|settings| settings.connections_per_server(connections as usize))
     }),
+    ("large_bytes_min", |parsed, value| {
+        let bytes_min = number("large_bytes_min", value, 1)? as usize;
+        parsed.set(|settings| {
+            let (_, connections) = settings.large.unwrap_or((0, 1));
+            settings.large_lane(bytes_min, connections)
+        })
+    }),
+    ("suspend_commands", |parsed, value| {
+        let commands = number("suspend_commands", value, 1)?;
+        let commands = u32::try_from(commands).unwrap_or(u32::MAX);
+        parsed.set(|settings| {
+            let silence = settings.suspension.silence;
+            settings.suspend_after(commands, silence)
+        })
+    }),
+    ("suspend_silence_ms", |parsed, value| {
+        let silence = Duration::from_millis(number("suspend_silence_ms", value, 1)?);
+        parsed.set(|settings| {
+            let commands = settings.suspension.commands;
+            settings.suspend_after(commands, silence)
+        })
+    }),
     ("dial_timeout_ms", |parsed, value| {
         let millis = number("dial_timeout_ms", value, 1)?;
         parsed.set(|settings| settings.dial_timeout(Duration::from_millis(millis)))

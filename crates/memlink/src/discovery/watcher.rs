@@ -110,10 +110,8 @@ impl<P: LinkProtocol> Watcher<P> {
     async fn watch(self: &Arc<Self>) {
         let mut answers = Answers::new(self.sources.servers.clone(), self.sources.sources.len());
         let mut asked = JoinSet::new();
-        let ask = |asked: &mut _, source| Asked {
-            id: self.ask(asked, source, Duration::ZERO),
-            backoff: Backoff::new(self.settings.backoff_base, self.settings.backoff_cap),
-        };
+        let backoff = || Backoff::new(self.settings.backoff_base, self.settings.backoff_cap);
+        let ask = |asked: &mut _, source| Asked { id: self.ask(asked, source, Duration::ZERO), backoff: backoff() };
         let mut asks: Vec<_> = self.sources.sources.iter().map(|source| ask(&mut asked, source)).collect();
         // Tasks of their own, because they run foreign code: a panic is a failed look-up and no more.
         while let Some(ended) = asked.join_next_with_id().await {
@@ -131,7 +129,7 @@ impl<P: LinkProtocol> Watcher<P> {
             let interval = spread(self.sources.interval.unwrap_or_else(|| source.interval()));
             let wait = match taken {
                 Ok(()) => {
-                    ask.backoff.reset();
+                    ask.backoff = backoff();
                     interval
                 }
                 Err(error) => {

@@ -133,7 +133,7 @@ impl<'c> IntoFuture for Batch<'c> {
             }
             let client = self.client;
             let groups = groups.into_iter().enumerate().map(|(server, group)| {
-                let lane = topology.lane(server);
+                let lane = topology.lane(server, 0);
                 group.into_iter().map(move |(place, verb)| async move {
                     let outcome = match verb {
                         Ok(verb) => verb.send(client, lane, timing).await,

@@ -251,7 +251,7 @@ async fn send_line(
     timing: Timing,
 ) -> Result<Vec<Outcome>, Error> {
     // Over the same connection: polled in this order, they leave in it.
-    let lane = topology.lane(server);
+    let lane = topology.lane(server, 0);
     let line = topology.send_over(lane, Line(line), timing).once();
     let fence = topology.send_over(lane, Noop, timing).once();
     let name = lane.name().clone();

@@ -126,7 +126,7 @@ where
         }
     }
     let groups = groups.into_iter().enumerate().map(|(server, group)| {
-        let lane = topology.lane(server);
+        let lane = topology.lane(server, group.iter().map(|(_, verb)| verb.size_hint()).max().unwrap_or(0));
         group.into_iter().map(move |(place, verb)| {
             // Not again by itself: it would come behind those that were added after it.
             let mut send = cluster.send_by(lane, OwnKey, verb, timing).once();

@@ -1,5 +1,6 @@
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ pub(crate) struct Call<P: LinkProtocol> {
     deadline: Tick,
     state: State,
 }
+
+/// What a command in flight counts for among links, beyond its own bytes: about those of its reply, should it be small.
+pub(super) const COMMAND_LEN: usize = 64;
 
 /// When a call ends at the latest, and whether it waits for room.
 #[derive(Debug, Clone, Copy)]
@@ -152,6 +156,10 @@ impl<P: LinkProtocol> Call<P> {
         let mut guarded = shared.lock();
         let admission = guarded.connection.submit(command, self.deadline, self.timing.wait, &mut waker)?;
         self.state = State::Submitted(admission.token);
+        if let Some(load) = &shared.load {
+            // Until the driver has counted anew.
+            load.fetch_add(command.size_hint() + COMMAND_LEN, Ordering::Relaxed);
+        }
         if !shared.is_served() {
             shared.end_unserved(guarded);
         } else if admission.may_write {

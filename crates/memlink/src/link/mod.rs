@@ -13,6 +13,7 @@ mod backoff;
 mod call;
 mod connect;
 mod driver;
+mod gate;
 mod handle;
 mod linger;
 mod names;
@@ -23,10 +24,11 @@ mod wire;
 pub(crate) use backoff::{Backoff, spread};
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
-pub(crate) use connect::{DialGate, Dialer, Preparation, Way, dial_gate};
+pub(crate) use connect::{Dialer, Preparation, Way};
+pub(crate) use gate::DialGate;
 pub(crate) use handle::Link;
-pub(crate) use shared::LinkOptions;
 pub use shared::LinkState;
+pub(crate) use shared::{LinkOptions, Suspension};
 
 use memlink_core::Protocol;
 

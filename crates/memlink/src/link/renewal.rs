@@ -63,7 +63,7 @@ impl<P: LinkProtocol> Driver<P> {
     fn retire(&mut self, number: u64, transport: Transport) {
         self.renewal = Renewal::Ready(number, transport);
         self.shared.lock().connection.retire();
-        self.shared.state.send_replace(LinkState::Dialling);
+        self.shared.set_state(LinkState::Dialling);
     }
 
     /// The old connection stays: a new one can be asked for again.

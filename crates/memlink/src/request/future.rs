@@ -18,6 +18,7 @@ pub struct RequestFuture<V: Verb, R> {
     /// Stays where it is: the command is lent to whoever sends it. Wrong ones are told before anything is sent.
     verb: Result<V, Invalid>,
     state: State,
+    is_large: bool,
     reading: R,
 }
 
@@ -31,12 +32,12 @@ enum State {
 impl<V: Verb, R: Reading<V>> RequestFuture<V, R> {
     #[inline]
     pub(super) fn new(request: Request<'_, V, R>) -> RequestFuture<V, R> {
-        let Request { client, verb, timeout, deadline, wait, reading } = request;
+        let Request { client, verb, timeout, deadline, wait, is_large, reading } = request;
         let mut timing = client.cluster().timing();
         timing.timeout = timeout.unwrap_or(timing.timeout);
         timing.deadline = deadline;
         timing.wait = wait.unwrap_or(timing.wait);
-        RequestFuture { client: client.clone(), verb, state: State::New(timing), reading }
+        RequestFuture { client: client.clone(), verb, state: State::New(timing), is_large, reading }
     }
 
     /// Checks the command and finds its server.
@@ -44,7 +45,8 @@ impl<V: Verb, R: Reading<V>> RequestFuture<V, R> {
     fn begin(&mut self, timing: Timing) -> Result<(), Error> {
         let verb = self.verb.as_mut().map_err(|invalid| Error::invalid(invalid))?;
         verb.prepare(unix_now).map_err(|invalid| Error::invalid(&invalid))?;
-        self.state = State::Sent(self.client.cluster().attempts(routing_key(verb), timing));
+        let len = len_of(verb, self.is_large);
+        self.state = State::Sent(self.client.cluster().attempts(routing_key(verb), len, timing));
         Ok(())
     }
 }
@@ -52,6 +54,11 @@ impl<V: Verb, R: Reading<V>> RequestFuture<V, R> {
 /// The bytes that say which server a command belongs to.
 fn routing_key<V: Verb>(verb: &V) -> &[u8] {
     verb.key().map_or(&[], Key::as_bytes)
+}
+
+/// About how many bytes a command moves, as far as its connection is chosen by it.
+fn len_of<V: Verb>(verb: &V, is_large: bool) -> usize {
+    if is_large { usize::MAX } else { verb.size_hint() }
 }
 
 impl<V: Verb + Unpin, R: Reading<V> + Unpin> Future for RequestFuture<V, R> {
@@ -67,7 +74,7 @@ impl<V: Verb + Unpin, R: Reading<V> + Unpin> Future for RequestFuture<V, R> {
         }
         // Polled after its end, which futures need not support, it stays silent.
         let (State::Sent(attempts), Ok(verb)) = (&mut this.state, &this.verb) else { return Poll::Pending };
-        let elsewhere = || this.client.cluster().lane_of(routing_key(verb));
+        let elsewhere = || this.client.cluster().lane_of(routing_key(verb), len_of(verb, this.is_large));
         let output = ready!(attempts.poll(cx, verb, elsewhere));
         let result = output.and_then(|output| this.reading.read(verb, output, &this.client, attempts.server_name()));
         this.state = State::Done;

@@ -94,7 +94,11 @@ fn every_fixed_number_is_the_one_in_the_code() {
             panic!("not a row: {row}");
         };
         let declared = read(path).lines().any(|line| {
-            let line = line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+            let line = line
+                .trim_start()
+                .trim_start_matches("pub(crate) ")
+                .trim_start_matches("pub(super) ")
+                .trim_start_matches("pub ");
             line.starts_with(&format!("const {name}: ")) && line.ends_with(&format!(" = {value};"))
         });
         assert!(declared, "{path} does not say {name} = {value}");

@@ -9,6 +9,7 @@ mod deadlines;
 mod discovery;
 mod doors;
 mod generic;
+mod health;
 mod input;
 mod leases;
 mod lifecycle;
