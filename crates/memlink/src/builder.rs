@@ -147,8 +147,8 @@ impl Builder {
         self
     }
 
-    /// How often every source of servers is asked, give or take a quarter, instead of at its [own interval](Discover::interval). At least
-    /// 10 ms.
+    /// How often every source of servers is asked, give or take a quarter, instead of at its [own interval](Discover::interval). From
+    /// 10 ms to a day.
     #[must_use]
     pub fn discovery_interval(mut self, interval: Duration) -> Builder {
         self.sources = self.sources.interval(interval);

@@ -7,7 +7,7 @@ mod url;
 pub use server::Server;
 pub(crate) use settings::Lanes;
 pub use settings::Settings;
-pub(crate) use settings::{INTERVAL_MIN, check_servers};
+pub(crate) use settings::{bounded, check_servers};
 pub(crate) use url::{Source, parse_url};
 
 use memlink_ring::RingError;

@@ -29,6 +29,9 @@ pub struct Settings {
     pub(crate) limits: Limits,
     pub(crate) dialer: Dialer,
     observer: Option<Observer>,
+    /// Whether events become log lines.
+    #[cfg(feature = "tracing")]
+    is_logged: bool,
 }
 
 /// How many links a server has, and for what.
@@ -60,6 +63,8 @@ impl Default for Settings {
             limits: Limits::default(),
             dialer: Dialer::default(),
             observer: None,
+            #[cfg(feature = "tracing")]
+            is_logged: true,
         }
     }
 }
@@ -110,7 +115,7 @@ impl Settings {
     /// How often the name of a server is looked up again while a connection to it is open, give or take a quarter. When the address it
     /// goes to is no longer among the answers, the connection is replaced by one to an address that is, without a command that notices;
     /// a look-up or a dial that fails changes nothing ([`Event::LookUpFailed`], [`Event::RenewalFailed`]). Default 30 s: what name
-    /// services commonly let an answer be used for, and one question a server. `None` or zero for never: right for a name that gives
+    /// services commonly let an answer be used for, and one question a server. From 10 ms to a day; `None` or zero for never: right for a name that gives
     /// other addresses of the same server each time, such as a load balancer's.
     ///
     /// At every dial the name is looked up in any case. Servers given by IP address, Unix sockets and streams of a
@@ -118,7 +123,7 @@ impl Settings {
     #[must_use]
     pub fn resolve_interval(self, interval: impl Into<Option<Duration>>) -> Settings {
         let interval = interval.into().filter(|interval| !interval.is_zero());
-        Settings { resolve_interval: interval.map(|interval| interval.max(INTERVAL_MIN)), ..self }
+        Settings { resolve_interval: interval.map(bounded), ..self }
     }
 
     /// Who is asked for the addresses of a host name, instead of the operating system.
@@ -239,12 +244,22 @@ impl Settings {
     }
 
     /// For a connection that serves one question of the client's own: as its servers are reached, but bounded, with nothing prepared
-    /// and nobody told.
+    /// and nothing told, since whoever asks tells what came of it. Only of files of TLS nobody else would tell.
     pub(crate) fn for_questions(&self, answer_len_max: usize, timeout: Duration) -> Settings {
         let mut settings = self.clone().timeout(timeout).connections_per_server(1).resolve_interval(None);
         settings.limits.value_len_max = answer_len_max;
         settings.dialer.preparation = None;
-        settings.observer = None;
+        settings.observer = settings.observer.map(|observer| {
+            let told: Observer = Arc::new(move |event| match event {
+                Event::TlsFilesRefused { .. } => observer(event),
+                _ => {}
+            });
+            told
+        });
+        #[cfg(feature = "tracing")]
+        {
+            settings.is_logged = false;
+        }
         settings
     }
 
@@ -270,12 +285,22 @@ impl Settings {
             resolve_interval: self.resolve_interval,
             suspension: self.suspension,
             observer: self.observer.clone(),
+            #[cfg(feature = "tracing")]
+            is_logged: self.is_logged,
         }
     }
 }
 
 /// The shortest interval between two look-ups: a shorter one asks a name service for nothing new.
-pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(10);
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// The longest interval between two look-ups: beyond a day it is as good as never, and far from where times have an end.
+const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An interval between two look-ups.
+pub(crate) fn bounded(interval: Duration) -> Duration {
+    interval.clamp(INTERVAL_MIN, INTERVAL_MAX)
+}
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -340,6 +340,8 @@ impl Parsed {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn names(url: &str) -> Vec<String> {
@@ -437,6 +439,26 @@ mod tests {
             let error = parse_url(url).map(|_| ()).expect_err(url).to_string();
             assert!(error.contains(part), "{url}: {error}");
             assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    proptest! {
+        /// What is read has a place for every server, and what is not says why without the password.
+        #[test]
+        fn no_url_is_too_odd(
+            scheme in "(memcaches?(\\+unix|\\+file)?|[a-z]{0,5})",
+            place in "(u:secret%40@)?((dns|dnssrv|elasticache|x)\\+)?[a-b0-9:,+.\\[\\]%/_-]{0,30}",
+            query in "(\\?[a-b0-9=&%:]{0,20})?",
+        ) {
+            match parse_url(&format!("{scheme}://{place}{query}")) {
+                Ok(parsed) => prop_assert!(!parsed.servers.is_empty() || !parsed.sources.is_empty()),
+                Err(error) => prop_assert!(!error.to_string().contains("secret")),
+            }
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in ".{0,60}") {
+            let _ = parse_url(&text);
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::transport::{Address, AddressError};
 ///
 /// The name is asked of the operating system, or of [the client's resolver](Settings::resolver). Servers are called by their
 /// addresses, `10.0.0.1:11211`, and have the weight 1, so a server that gets another address is another server and has other
-/// keys. Over TLS certificates are for names: say which in [`Tls::name`](crate::Settings), or `tls_name`.
+/// keys. Over TLS, certificates are for names: say which by `Tls::name`, or `tls_name` in
+/// the URL.
 #[derive(Debug, Clone)]
 pub struct Dns {
     host: String,

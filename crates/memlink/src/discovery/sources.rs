@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::watcher::Watcher;
 use super::{Discover, Dns, ElastiCache};
 use crate::cluster::{Cluster, OwnRing, Routing};
-use crate::config::{ConfigError, INTERVAL_MIN, Server, Settings, Source, check_servers};
+use crate::config::{ConfigError, Server, Settings, Source, bounded, check_servers};
 use crate::link::LinkProtocol;
 
 /// Where a cluster finds its servers: sources, servers that are given, and how often it looks. For protocols of one's own; a
@@ -38,10 +38,11 @@ impl Sources {
         self
     }
 
-    /// How often every source is asked, give or take a quarter, instead of at its [own interval](Discover::interval). At least 10 ms.
+    /// How often every source is asked, give or take a quarter, instead of at its [own interval](Discover::interval). From 10 ms to a
+    /// day.
     #[must_use]
     pub fn interval(self, interval: Duration) -> Sources {
-        Sources { interval: Some(interval.max(INTERVAL_MIN)), ..self }
+        Sources { interval: Some(bounded(interval)), ..self }
     }
 
     /// Whether there is nothing to ask.

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::united::Answers;
 use super::{Discover, DiscoveryError, Sources};
 use crate::cluster::{Cluster, Routing, WeakCluster};
-use crate::config::{ConfigError, Server, Settings};
+use crate::config::{ConfigError, Server, Settings, bounded};
 use crate::event::Event;
 use crate::link::{Backoff, ConnectFuture, Connector, LinkOptions, LinkProtocol, spread};
 use crate::transport::Address;
@@ -126,7 +126,7 @@ impl<P: LinkProtocol> Watcher<P> {
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
-            let interval = spread(self.sources.interval.unwrap_or_else(|| source.interval()));
+            let interval = spread(self.sources.interval.unwrap_or_else(|| bounded(source.interval())));
             let wait = match taken {
                 Ok(()) => {
                     ask.backoff = backoff();

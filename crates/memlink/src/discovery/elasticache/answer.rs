@@ -58,6 +58,8 @@ fn wrong(what: &str) -> DiscoveryError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
@@ -98,6 +100,21 @@ mod tests {
         ] {
             let error = Answer::read(text).map(|_| ()).expect_err(&String::from_utf8_lossy(text)).to_string();
             assert!(error.contains(part), "{}: {error}", String::from_utf8_lossy(text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_odd(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Answer::read(&bytes);
+        }
+
+        /// Of the characters that mean something.
+        #[test]
+        fn no_text_is_too_odd(text in "[0-9]{0,3}\\r?\\n[a-b0-9|:. \\[\\]\r\n]{0,60}") {
+            if let Ok(answer) = Answer::read(text.as_bytes()) {
+                prop_assert!(answer.servers.iter().all(|server| !server.name.is_empty()));
+            }
         }
     }
 }

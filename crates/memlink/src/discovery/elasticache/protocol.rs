@@ -152,3 +152,47 @@ fn printable(line: &[u8]) -> String {
 
 /// Characters of the server's words that are told.
 const WORDS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(ask: Ask, input: &[u8]) -> Verdict {
+        let head = Head { expect: &ask, serial: 0 };
+        Configuration.frame(&mut (), Some(head), input, &Limits { value_len_max: 100, ..Limits::default() })
+    }
+
+    proptest! {
+        /// However the bytes are cut: what is said of a beginning is what is said of all, or that more is needed.
+        #[test]
+        fn a_verdict_does_not_depend_on_how_the_bytes_come(
+            begin in "(CONFIG cluster |VALUE AmazonElastiCache:cluster |END|ERROR|SERVER_ERROR |)(0 [0-9]{1,3})?\\r?\\n?",
+            rest in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'E'), any::<u8>()], 0..40),
+        ) {
+            let input = [begin.as_bytes(), &rest].concat();
+            for ask in [Ask::Config, Ask::Item] {
+                let whole = (!input.is_empty()).then(|| frame(ask, &input));
+                for end in 1..input.len() {
+                    match frame(ask, &input[..end]) {
+                        Verdict::More { total } => prop_assert!(total > end),
+                        verdict => prop_assert_eq!(Some(verdict), whole.clone()),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_answer_is_taken_at_its_last_byte_and_no_earlier() {
+        let whole = b"CONFIG cluster 0 6\r\n1\na||1\r\nEND\r\n";
+        for end in 1..whole.len() {
+            assert!(matches!(frame(Ask::Config, &whole[..end]), Verdict::More { .. }), "{end}");
+        }
+        assert_eq!(frame(Ask::Config, whole), Verdict::Reply { len: whole.len(), tail: 0 });
+        let other = b"VALUE AmazonElastiCache:cluster 0 0\r\n\r\nEND\r\n";
+        assert_eq!(frame(Ask::Item, other), Verdict::Reply { len: other.len(), tail: 0 });
+        assert!(matches!(frame(Ask::Config, other), Verdict::Broken(_)), "it is the answer to another question");
+    }
+}
