@@ -250,9 +250,10 @@ impl Settings {
         settings.limits.value_len_max = answer_len_max;
         settings.dialer.preparation = None;
         settings.observer = settings.observer.map(|observer| {
-            let told: Observer = Arc::new(move |event| match event {
-                Event::TlsFilesRefused { .. } => observer(event),
-                _ => {}
+            let told: Observer = Arc::new(move |event| {
+                if matches!(event, Event::TlsFilesRefused { .. }) {
+                    observer(event);
+                }
             });
             told
         });

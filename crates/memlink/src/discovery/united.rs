@@ -7,11 +7,13 @@ pub(super) struct Answers {
     fixed: Vec<Server>,
     /// The last good answer of each source.
     found: Vec<Option<Vec<Server>>>,
+    /// Whose answer was taken last, and what that source had said before.
+    last: Option<(usize, Option<Vec<Server>>)>,
 }
 
 impl Answers {
     pub(super) fn new(fixed: Vec<Server>, sources: usize) -> Answers {
-        Answers { fixed, found: vec![None; sources] }
+        Answers { fixed, found: vec![None; sources], last: None }
     }
 
     /// Takes the answer of a source and gives the list, once all sources have answered: a part of the servers would be given keys that are
@@ -19,14 +21,21 @@ impl Answers {
     pub(super) fn take(&mut self, source: usize, servers: Vec<Server>) -> Result<Option<Vec<Server>>, DiscoveryError> {
         super::check_len(servers.len())?;
         let Some(slot) = self.found.get_mut(source) else { return Ok(None) };
-        let before = slot.replace(servers);
+        self.last = Some((source, slot.replace(servers)));
         let united = self.united();
-        if united.is_err()
+        if united.is_err() {
+            self.forget();
+        }
+        united
+    }
+
+    /// The answer that was taken last cannot be used: it counts as not given, so that it does not spoil those of the others.
+    pub(super) fn forget(&mut self) {
+        if let Some((source, before)) = self.last.take()
             && let Some(slot) = self.found.get_mut(source)
         {
             *slot = before;
         }
-        united
     }
 
     /// Fixed servers first, then those of each source, in the order of their answers. A server that is there already, at the same
@@ -92,5 +101,9 @@ mod tests {
         let many: Vec<_> = (0..SERVERS_MAX).map(|n| Server::tcp(&format!("s{n}")).unwrap()).collect();
         assert_eq!(answers.take(1, many), Err(DiscoveryError::TooMany { found: SERVERS_MAX + 1 }));
         assert_eq!(names(answers.take(0, list(&["d"]))), ["d:11211", "b:11211"]);
+        // It was found afterwards that this one cannot be routed to.
+        assert_eq!(names(answers.take(1, list(&["e"]))), ["d:11211", "e:11211"]);
+        answers.forget();
+        assert_eq!(names(answers.take(0, list(&["f"]))), ["f:11211", "b:11211"]);
     }
 }

@@ -122,7 +122,7 @@ impl<P: LinkProtocol> Watcher<P> {
             let Some(index) = asks.iter().position(|ask| ask.id == id) else { continue };
             let (Some(ask), Some(source)) = (asks.get_mut(index), self.sources.sources.get(index)) else { continue };
             let taken = match answer.and_then(|servers| answers.take(index, servers)) {
-                Ok(Some(servers)) => self.apply(servers).await,
+                Ok(Some(servers)) => self.apply(servers).await.inspect_err(|_| answers.forget()),
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
