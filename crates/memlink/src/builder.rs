@@ -65,6 +65,7 @@ impl Builder {
     /// | `when_full` | `wait`, `fail` | `wait` | [`Settings::wait_when_full`] |
     /// | `connections` | 1 to 1024 | 1 | [`Settings::connections_per_server`] |
     /// | `large_bytes_min` | bytes | no such lane | [`Settings::large_lane`], of one connection |
+    /// | `when_down` | `fail`, `miss`, `next` | `fail` | [`Settings::when_down`] |
     /// | `suspend_commands` | a number | 3 | [`Settings::suspend_after`] |
     /// | `suspend_silence_ms` | milliseconds | 500 | [`Settings::suspend_after`] |
     /// | `dial_timeout_ms` | milliseconds | 1000 | [`Settings::dial_timeout`] |

@@ -86,6 +86,7 @@ mod link;
 #[cfg(feature = "tracing")]
 mod log;
 mod pool;
+mod probe;
 mod request;
 mod retry;
 mod servers;
@@ -97,7 +98,7 @@ mod verbs;
 pub use builder::Builder;
 pub use client::Client;
 pub use cluster::{Changes, Routing, Topology, TopologyWatch};
-pub use config::{ConfigError, Server, Settings};
+pub use config::{ConfigError, Server, Settings, WhenDown};
 pub use error::{Error, ErrorKind, Outcome};
 pub use event::Event;
 pub use fan_out::{Batch, BatchOutcome, DeleteMany, GetMany, Many, SetMany};
@@ -110,7 +111,7 @@ pub use memlink_meta::{
 #[cfg(feature = "schemes")]
 pub use memlink_ring::schemes;
 pub use memlink_ring::{Ring, RingError, Router};
-pub use request::{Request, RequestFuture};
+pub use request::{Request, RequestFuture, Source, Sourced, SourcedFuture, SourcedRequest};
 #[cfg(feature = "tls-own-provider")]
 pub use rustls;
 pub use servers::ServerReply;

@@ -3,10 +3,12 @@
 mod future;
 mod get;
 mod reading;
+mod source;
 mod store;
 
 pub use future::RequestFuture;
 pub use reading::{AddedOrNot, Deleted, Described, Done, Fetched, Full, Number, Present, Reading};
+pub use source::{Source, Sourced, SourcedFuture, SourcedRequest};
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -58,6 +60,13 @@ impl<'c, V: Verb, R: Reading<V>> Request<'c, V, R> {
     /// Says that the value is large: it takes the [lane for large values](crate::Settings::large_lane), where there is one.
     pub fn large(self) -> Self {
         Request { is_large: true, ..self }
+    }
+
+    /// Says with the result who has answered: the key's own server, or what stands for it by the user's choice ([`WhenDown`]).
+    ///
+    /// [`WhenDown`]: crate::WhenDown
+    pub fn with_source(self) -> SourcedRequest<'c, V, R> {
+        SourcedRequest(self)
     }
 
     pub(crate) fn map(self, change: impl FnOnce(V) -> V) -> Self {

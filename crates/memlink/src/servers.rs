@@ -61,7 +61,7 @@ impl Client {
         // Without a runtime there is nothing to wait with, and the search ends at once.
         let limit = self.cluster().settings().timeout.filter(|_| Handle::try_current().is_ok());
         let Some(limit) = limit else { return found.await };
-        // There is a stand-in for those to come, whose name says where they are looked for.
+        // There is a placeholder for those to come, whose name says where they are looked for.
         let late = || Error::deadline(self.cluster().topology().name(0).clone());
         tokio::time::timeout(limit, found).await.unwrap_or_else(|_| Err(late()))
     }

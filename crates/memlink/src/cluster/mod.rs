@@ -9,19 +9,22 @@
 
 mod change;
 mod exchange;
+mod policy;
 mod routing;
 #[cfg(feature = "schemes")]
 mod scheme;
 mod topology;
 
 pub use change::{Changes, TopologyWatch};
-pub(crate) use exchange::{Attempts, sealed};
+pub(crate) use exchange::{Attempts, Elsewhere, sealed};
 pub use exchange::{ByKey, Destination, Exchange, ThisServer};
+pub(crate) use policy::found_no_server;
 pub use routing::Routing;
 pub(crate) use routing::{Fixed, OwnRing};
 pub use topology::Topology;
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -140,7 +143,7 @@ impl<P: LinkProtocol> Cluster<P> {
         let router = routing.router(&servers)?;
         Ok(Cluster::begin(protocol, settings, routing, |shared| {
             let members = servers.into_iter().map(|server| Member { pool: shared.pool(&server), server }).collect();
-            Topology::new(0, members, router, shared.settings.clone())
+            Topology::new(0, members, router, shared.settings.clone(), Arc::default())
         }))
     }
 
@@ -150,15 +153,15 @@ impl<P: LinkProtocol> Cluster<P> {
         protocol: P,
         settings: Settings,
         routing: Box<dyn Routing>,
-        stand_in: Server,
+        placeholder: Server,
         connector: Arc<dyn Connector>,
     ) -> Result<Cluster<P>, ConfigError> {
         settings.check()?;
         Ok(Cluster::begin(protocol, settings, routing, |shared| {
             let dialer = Dialer { way: Way::User(connector), ..Dialer::default() };
-            let options = LinkOptions { dialer, dial_timeout: STAND_IN_TIMEOUT, ..shared.link_options.clone() };
-            let pool = Arc::new(Pool::new(&stand_in, &shared.protocol, &options, Lanes::ONE));
-            Topology::waiting(Member { server: stand_in, pool }, shared.settings.clone())
+            let options = LinkOptions { dialer, dial_timeout: PLACEHOLDER_TIMEOUT, ..shared.link_options.clone() };
+            let pool = Arc::new(Pool::new(&placeholder, &shared.protocol, &options, Lanes::ONE));
+            Topology::waiting(Member { server: placeholder, pool }, shared.settings.clone())
         }))
     }
 
@@ -220,6 +223,18 @@ impl<P: LinkProtocol> Cluster<P> {
         (!is_closed).then(|| self.shared.topology.borrow().lane_of(key, len))
     }
 
+    /// A connection to a stand-in for a server that is down, where the user wants that.
+    #[cold]
+    pub(crate) fn instead_of(&self, failed: &Link<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+        self.topology().instead_of(failed, key, len)
+    }
+
+    /// How many commands went to a stand-in because their server was down ([`WhenDown::NextServer`](crate::WhenDown)).
+    #[must_use]
+    pub fn substituted(&self) -> u64 {
+        self.topology().substituted().load(Ordering::Relaxed)
+    }
+
     /// The servers as they stand now.
     #[must_use]
     pub fn topology(&self) -> Topology<P> {
@@ -275,7 +290,7 @@ impl<P: LinkProtocol> Cluster<P> {
             if !topology.is_empty() {
                 return Ok(topology);
             }
-            // The stand-in opens never: it is down, or it has made room for the servers.
+            // The placeholder never opens: it is down, or it has made room for the servers.
             let opened = futures_util::future::join_all(topology.pools().map(|pool| pool.open())).await;
             match opened.into_iter().find_map(Result::err) {
                 Some(error) if self.topology().is_empty() => return Err(Error::call(topology.name(0).clone(), &error)),
@@ -332,9 +347,9 @@ impl<P: LinkProtocol> WeakCluster<P> {
     }
 }
 
-/// How long a dial of the stand-in may take: for ever, nearly. Whoever looks for the servers has bounds of its own, and callers have
+/// How long a dial of the placeholder may take: for ever, nearly. Whoever looks for the servers has bounds of its own, and callers have
 /// their deadlines.
-const STAND_IN_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+const PLACEHOLDER_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whoever watches the list of servers does not keep their connections.
 impl<P: LinkProtocol> Drop for Shared<P> {

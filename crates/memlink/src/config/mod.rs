@@ -6,7 +6,7 @@ mod url;
 
 pub use server::Server;
 pub(crate) use settings::Lanes;
-pub use settings::Settings;
+pub use settings::{Settings, WhenDown};
 pub(crate) use settings::{bounded, check_servers};
 pub(crate) use url::{Source, parse_url};
 

@@ -26,12 +26,36 @@ pub struct Settings {
     pub(crate) backoff_cap: Duration,
     pub(crate) resolve_interval: Option<Duration>,
     pub(crate) suspension: Suspension,
+    pub(crate) when_down: WhenDown,
     pub(crate) limits: Limits,
     pub(crate) dialer: Dialer,
     observer: Option<Observer>,
     /// Whether events become log lines.
     #[cfg(feature = "tracing")]
     is_logged: bool,
+}
+
+/// What becomes of commands whose server is known to be down, or refuses this client. Which server has a key is no part of it: that says
+/// the routing alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenDown {
+    /// They fail at once, with [`ErrorKind::ServerDown`](crate::ErrorKind::ServerDown) or
+    /// [`Refused`](crate::ErrorKind::Refused). Nobody ever reads what a server that was away has missed, and no key is ever on a server
+    /// that does not own it.
+    #[default]
+    Fail,
+    /// Reads are misses and writes are dropped, without an error; both are counted ([`ClientStats`](crate::ClientStats)), and each
+    /// request can say so ([`Request::with_source`](crate::Request::with_source)). For callers to whom a cache is never more than a
+    /// help. Requests that ask for more than a plain answer (a CAS id, a condition) still fail.
+    Miss,
+    /// They go to another server, the same for all clients of these servers: to [`Router::route_again`](crate::Router::route_again), which
+    /// spreads the keys of the lost server over all others.
+    ///
+    /// **Stale values are the price.** What was deleted or changed on the stand-in is still in its old form on the owner when that
+    /// comes back without having been emptied, and what was written on the stand-in is there again at the next outage. Give all values
+    /// a short time to live, and do not choose this for what must not be stale.
+    NextServer,
 }
 
 /// How many links a server has, and for what.
@@ -60,6 +84,7 @@ impl Default for Settings {
             backoff_cap: Duration::from_secs(3),
             resolve_interval: Some(Duration::from_secs(30)),
             suspension: Suspension { commands: 3, silence: Duration::from_millis(500) },
+            when_down: WhenDown::Fail,
             limits: Limits::default(),
             dialer: Dialer::default(),
             observer: None,
@@ -139,6 +164,13 @@ impl Settings {
     #[must_use]
     pub fn suspend_after(self, commands: u32, silence: Duration) -> Settings {
         Settings { suspension: Suspension { commands: commands.max(1), silence }, ..self }
+    }
+
+    /// What becomes of commands whose server is known to be down. Default [`WhenDown::Fail`]. On a [`Cluster`](crate::generic::Cluster)
+    /// of another protocol [`WhenDown::Miss`] is no different from it: what a miss is, only a client knows.
+    #[must_use]
+    pub fn when_down(self, when_down: WhenDown) -> Settings {
+        Settings { when_down, ..self }
     }
 
     /// The bounds of each connection.
@@ -314,6 +346,7 @@ impl std::fmt::Debug for Settings {
             .field("backoff", &(self.backoff_base, self.backoff_cap))
             .field("resolve_interval", &self.resolve_interval)
             .field("suspension", &self.suspension)
+            .field("when_down", &self.when_down)
             .field("limits", &self.limits)
             .field("dialer", &self.dialer)
             .finish_non_exhaustive()

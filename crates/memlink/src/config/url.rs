@@ -13,7 +13,7 @@ use memlink_ring::schemes::Scheme;
 pub(crate) use self::sources::Source;
 use self::sources::{parse_file, parse_place};
 
-use super::{ConfigError, Server, Settings};
+use super::{ConfigError, Server, Settings, WhenDown};
 use crate::link::Way;
 use crate::transport::{Address, TcpOptions};
 
@@ -52,6 +52,11 @@ const OPTIONS: &[(&str, Set)] = &[
             return Err(bad("connections", value, "at most 1024 connections to a server are of any use"));
         }
         parsed.set(|settings| settings.connections_per_server(connections as usize))
+    }),
+    ("when_down", |parsed, value| {
+        let policies = [("fail", WhenDown::Fail), ("miss", WhenDown::Miss), ("next", WhenDown::NextServer)];
+        let policy = choice("when_down", value, &policies, "it is fail, miss or next")?;
+        parsed.set(|settings| settings.when_down(policy))
     }),
     ("large_bytes_min", |parsed, value| {
         let bytes_min = number("large_bytes_min", value, 1)? as usize;

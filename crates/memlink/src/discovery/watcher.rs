@@ -21,10 +21,10 @@ use crate::transport::Address;
 /// Asks the sources of one cluster, in a task that ends with it.
 ///
 /// ```text
-///   build            no task; commands go to a stand-in for the servers to come
-///   first dial       the task begins, on the runtime of that dial; of the stand-in first, of any server should its runtime end
-///   all answered     the list replaces the stand-in, whose commands go to the servers that have their keys
-///   a source fails   before that: the stand-in is down, with the reason; later: nothing changes but that it is told
+///   build            no task; commands go to a placeholder for the servers to come
+///   first dial       the task begins, on the runtime of that dial; of the placeholder first, of any server should its runtime end
+///   all answered     the list replaces the placeholder, whose commands go to the servers that have their keys
+///   a source fails   before that: the placeholder is down, with the reason; later: nothing changes but that it is told
 /// ```
 pub(super) struct Watcher<P: LinkProtocol> {
     sources: Sources,
@@ -61,7 +61,7 @@ impl<P: LinkProtocol> Watcher<P> {
         let names: Vec<_> = sources.sources.iter().map(|source| source.source()).collect();
         // Nothing is dialled there: it is of a domain that is set apart for names of nobody.
         let nowhere = Address::Tcp { host: "discovery.invalid".to_owned(), port: 1 };
-        let stand_in = Server::at(nowhere).named(names.join(", "));
+        let placeholder = Server::at(nowhere).named(names.join(", "));
         let watcher = Arc::new(Watcher {
             sources,
             // Without what is prepared below: who asks must not keep itself alive.
@@ -80,8 +80,8 @@ impl<P: LinkProtocol> Watcher<P> {
                 Box::pin(async { Ok(()) })
             }));
         });
-        let connector = Arc::new(StandIn(watcher.clone()));
-        let cluster = Cluster::waiting(protocol, settings, routing, stand_in, connector)?;
+        let connector = Arc::new(Placeholder(watcher.clone()));
+        let cluster = Cluster::waiting(protocol, settings, routing, placeholder, connector)?;
         // Nobody else has set it.
         let _ = watcher.cluster.set((cluster.downgrade(), cluster.ended()));
         Ok(cluster)
@@ -195,11 +195,11 @@ impl<P: LinkProtocol> Drop for Running<P> {
     }
 }
 
-/// Is dialled while no server is known. A dial lasts until the servers are there, and with them the end of the stand-in, or until a
+/// Is dialled while no server is known. A dial lasts until the servers are there, and with them the end of the placeholder, or until a
 /// source has failed.
-struct StandIn<P: LinkProtocol>(Arc<Watcher<P>>);
+struct Placeholder<P: LinkProtocol>(Arc<Watcher<P>>);
 
-impl<P: LinkProtocol> Connector for StandIn<P> {
+impl<P: LinkProtocol> Connector for Placeholder<P> {
     fn connect(&self, _: &Address) -> ConnectFuture {
         let watcher = self.0.clone();
         Box::pin(async move {

@@ -170,7 +170,7 @@ impl Any {
             Any::Delete(delete) => delete.key(),
             Any::Arithmetic(arithmetic) => arithmetic.key(),
         };
-        key.map_or(0, |key| topology.route(key.as_bytes()))
+        key.map_or(0, |key| topology.choose(key.as_bytes()))
     }
 
     fn send<'a>(self, client: &'a Client, lane: &'a Lane, timing: Timing) -> Sending<'a> {

@@ -119,7 +119,7 @@ where
     for (place, verb) in verbs.into_iter().enumerate() {
         match verb.and_then(|mut verb| verb.prepare(|| now).map(|()| verb)) {
             Ok(verb) => {
-                let server = verb.key().map_or(0, |key| topology.route(key.as_bytes()));
+                let server = verb.key().map_or(0, |key| topology.choose(key.as_bytes()));
                 groups[server].push((place, verb));
             }
             Err(invalid) => refused.push((place, Error::invalid(&invalid))),

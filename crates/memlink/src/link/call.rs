@@ -43,13 +43,15 @@ pub(crate) struct Timing {
     pub(crate) deadline: Option<Instant>,
     /// Wait while the queue is full; else fail at once.
     pub(crate) wait: bool,
+    /// Ask a server that is suspended, too: whether it answers again.
+    pub(crate) is_probe: bool,
 }
 
 impl Timing {
     /// As the settings have it, for a request that says nothing of its own.
     #[inline]
     pub(crate) fn new(timeout: Option<Duration>, wait: bool) -> Timing {
-        Timing { timeout, deadline: None, wait }
+        Timing { timeout, deadline: None, wait, is_probe: false }
     }
 }
 
@@ -154,7 +156,11 @@ impl<P: LinkProtocol> Call<P> {
         let shared = &*self.link.shared;
         let mut waker = Some(cx.waker().clone());
         let mut guarded = shared.lock();
-        let admission = guarded.connection.submit(command, self.deadline, self.timing.wait, &mut waker)?;
+        let admission = if self.timing.is_probe {
+            guarded.connection.submit_probe(command, self.deadline, &mut waker)?
+        } else {
+            guarded.connection.submit(command, self.deadline, self.timing.wait, &mut waker)?
+        };
         self.state = State::Submitted(admission.token);
         if let Some(load) = &shared.load {
             // Until the driver has counted anew.

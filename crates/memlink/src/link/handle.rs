@@ -53,6 +53,15 @@ impl<P: LinkProtocol> Link<P> {
         self.shared.load.as_ref().map_or(0, |load| load.load(Ordering::Relaxed))
     }
 
+    /// Whether a command that was not sent may be submitted again by itself: takes it from the link's budget.
+    #[cold]
+    pub(crate) fn may_retry(&self) -> bool {
+        let now = self.shared.now();
+        let mut guarded = self.shared.lock();
+        let started = guarded.connection.stats().started;
+        guarded.retries.take(now, started)
+    }
+
     /// What has happened so far.
     pub(crate) fn stats(&self) -> Stats {
         self.shared.lock().connection.stats()

@@ -10,9 +10,11 @@
 //! No caller ever waits for the socket, so one that is cancelled, late or dead leaves nothing half done on it.
 
 mod backoff;
+mod budget;
 mod call;
 mod connect;
 mod driver;
+mod faults;
 mod gate;
 mod handle;
 mod linger;

@@ -7,6 +7,8 @@ use memlink_core::{Connection, Limits, Tick};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::budget::RetryBudget;
+use super::faults::Faults;
 use super::{DialGate, Dialer, LinkProtocol};
 use crate::event::{Event, Observer};
 use crate::transport::{Address, InlineWrite};
@@ -90,6 +92,7 @@ pub(super) struct Shared<P: LinkProtocol> {
     pub(super) protocol: Arc<P>,
     pub(super) options: LinkOptions,
     pub(super) gate: DialGate,
+    pub(super) faults: Faults,
     /// About how many bytes are in flight, for whoever chooses among the links to a server; kept only where there are several.
     pub(super) load: Option<AtomicUsize>,
     pub(super) state: watch::Sender<LinkState>,
@@ -110,6 +113,8 @@ pub(super) struct Guarded<P: LinkProtocol> {
     pub(super) stop: Option<Tick>,
     /// Somebody wants a connection without having a command for it.
     pub(super) dial_wanted: bool,
+    /// What may be submitted again by itself.
+    pub(super) retries: RetryBudget,
     /// A caller found a reply it could not trust, on the connection with this number.
     pub(super) distrusted: Option<(u64, &'static str)>,
 }
@@ -125,8 +130,15 @@ impl<P: LinkProtocol> Shared<P> {
     ) -> Shared<P> {
         let load = gate.has_several().then(AtomicUsize::default);
         let connection = Connection::new(protocol.clone(), options.limits.clone());
-        let guarded =
-            Guarded { connection, driver: None, inline: None, stop: None, dial_wanted: false, distrusted: None };
+        let guarded = Guarded {
+            connection,
+            driver: None,
+            inline: None,
+            stop: None,
+            dial_wanted: false,
+            retries: RetryBudget::default(),
+            distrusted: None,
+        };
         Shared {
             guarded: Mutex::new(guarded),
             running: AtomicBool::new(false),
@@ -137,6 +149,7 @@ impl<P: LinkProtocol> Shared<P> {
             protocol,
             options,
             gate,
+            faults: Faults::default(),
             load,
             state: watch::Sender::new(LinkState::Idle),
             #[cfg(feature = "tracing")]

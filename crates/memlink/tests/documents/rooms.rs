@@ -16,7 +16,7 @@ const STOREYS: &[&[&str]] = &[
     &["pool"],
     &["cluster"],
     &["discovery"],
-    &["builder", "client", "fan_out", "lease", "request", "servers", "stats", "value", "verbs"],
+    &["builder", "client", "fan_out", "lease", "probe", "request", "servers", "stats", "value", "verbs"],
 ];
 
 /// Names that the crate's root gives to what lies in the topmost storey.

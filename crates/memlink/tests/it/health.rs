@@ -116,6 +116,71 @@ async fn a_moment_of_silence_is_nothing() {
     assert_eq!(*events.lock().unwrap(), Vec::<String>::new());
 }
 
+/// A proxy that says its name and has lost what is behind it: it is left alone, and asked now and then with another key.
+#[tokio::test(start_paused = true)]
+async fn a_proxy_without_its_servers_is_left_alone() {
+    let mut pipes = Pipes::new(1 << 16);
+    let (settings, events) = told();
+    let client = pipes.client(settings);
+    let faulty = "SERVER_ERROR backend failure\r\n";
+    let asker = tokio::spawn({
+        let client = client.clone();
+        async move {
+            let mut answers = Vec::new();
+            for _ in 0..22 {
+                sleep(Duration::from_millis(30)).await;
+                answers.push(shown(&client, "k").await);
+            }
+            answers
+        }
+    });
+    let mut end = pipes.open().await;
+    for _ in 0..20 {
+        end.expect("mg k v\r\n").await;
+        end.say(faulty).await;
+    }
+    until("it is suspended", || !events.lock().unwrap().is_empty()).await;
+    for number in 0..3 {
+        end.expect(&format!("mg memlink:probe:{number} s\r\n")).await;
+        end.say(faulty).await;
+    }
+    end.expect("mg memlink:probe:3 s\r\n").await;
+    let answers = asker.await.unwrap();
+    assert_eq!(answers[..20], ["Server Answered"; 20]);
+    assert_eq!(answers[20..], ["ServerDown NotSent"; 2]);
+    end.say("EN\r\n").await;
+    until("it is asked again", || events.lock().unwrap().len() == 2).await;
+    let (answer, ()) = futures_util::future::join(shown(&client, "k"), async {
+        end.expect("mg k v\r\n").await;
+        end.say("EN\r\n").await;
+    })
+    .await;
+    assert_eq!(answer, "none");
+}
+
+/// One of several servers behind it is away: no reason to give up the others.
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_answers_some_keys_is_asked_on() {
+    let mut pipes = Pipes::new(1 << 16);
+    let (settings, events) = told();
+    let client = pipes.client(settings);
+    let asks = async {
+        for n in 0..200 {
+            sleep(Duration::from_millis(30)).await;
+            let _ = client.get(if n % 10 == 0 { "good" } else { "lost" }).await;
+        }
+    };
+    let answers = async {
+        let mut end = pipes.open().await;
+        for n in 0..200 {
+            end.some().await;
+            end.say(if n % 10 == 0 { "EN\r\n" } else { "SERVER_ERROR backend failure\r\n" }).await;
+        }
+    };
+    futures_util::future::join(asks, answers).await;
+    assert_eq!(*events.lock().unwrap(), Vec::<String>::new());
+}
+
 /// The real thing, frozen: its keys fail at once when it is known, and it is used again when it goes on.
 #[tokio::test]
 async fn a_frozen_memcached_fails_fast_and_comes_back() {

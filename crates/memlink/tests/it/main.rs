@@ -20,6 +20,7 @@ mod million;
 mod names;
 mod outage;
 mod pipe;
+mod policy;
 mod pool;
 mod show;
 mod strangers;
