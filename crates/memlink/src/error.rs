@@ -122,6 +122,12 @@ impl Error {
         Error::new(ErrorKind::ConnectionLost, Outcome::Unknown, None, "the outcome was lost".to_owned())
     }
 
+    /// For what was never sent because its time was over.
+    pub(crate) fn deadline(server: Arc<str>) -> Error {
+        let failure = Failure { outcome: memlink_core::Outcome::NotSent, cause: Cause::Deadline };
+        Error::call(server, &CallError::Failed(failure))
+    }
+
     pub(crate) fn call(server: Arc<str>, error: &CallError) -> Error {
         let (kind, outcome, text) = match error {
             CallError::Failed(failure) => (kind_of(&failure.cause), outcome_of(failure), failure.cause.to_string()),

@@ -1,10 +1,12 @@
 //! The client against real servers: memcached processes, the embedded server, and strangers that are neither.
 #![cfg(test)]
 
+mod book;
 mod bulk;
 mod cancel;
 mod crowding;
 mod deadlines;
+mod discovery;
 mod doors;
 mod generic;
 mod health;
@@ -14,6 +16,8 @@ mod lifecycle;
 mod memcached;
 mod mended;
 mod million;
+#[cfg(target_os = "linux")]
+mod names;
 mod outage;
 mod pipe;
 mod policy;
