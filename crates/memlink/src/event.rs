@@ -41,7 +41,8 @@ pub enum Event {
         /// What is wrong with them.
         error: Arc<str>,
     },
-    /// A connection that was asked for by [`Cluster::renew`](crate::generic::Cluster::renew) could not be made: the old one stays.
+    /// A connection that was to take the place of another one, asked for by [`Cluster::renew`](crate::generic::Cluster::renew) or
+    /// because that one's keys are worn, could not be made or was refused by the server: the old one stays.
     RenewalFailed {
         /// The server's configured name.
         server: Arc<str>,

@@ -14,6 +14,7 @@ mod driver;
 mod expiry;
 mod inline;
 mod opening;
+mod replace;
 mod room;
 mod suspension;
 mod transport;
@@ -36,6 +37,7 @@ pub use transport::Remains;
 ///                  take_inline -> write -> inline_done       on an idle connection      inline.rs
 ///   -----------------------------------------------------------------------------
 ///   one driver     dialling / opened / closed / down         when the transport changes transport.rs, opening.rs
+///                  retire, closed, adopt; or resume          when it is replaced        replace.rs
 ///                  poll_sent, then poll_transmit -> write -> Incoming::handle_written   driver.rs
 ///                  or expect_driver, to come back after a turn
 ///                  read -> Incoming::handle_input

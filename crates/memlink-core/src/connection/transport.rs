@@ -164,17 +164,6 @@ impl<P: Protocol, W> Connection<P, W> {
         (self.reserved, self.reserved_bytes, self.stranded) = (0, 0, 0);
     }
 
-    /// Another connection is to take the place of this one without anyone noticing: what is in flight may finish
-    /// ([`is_drained`](Connection::is_drained)), commands that come wait. Close it then, and open the other.
-    pub fn retire(&mut self) {
-        match &self.phase {
-            Phase::Open => self.phase = Phase::Dialling,
-            // Until the other one has shown that it is better.
-            Phase::Suspended(cause) => self.phase = Phase::Down(cause.clone()),
-            _ => {}
-        }
-    }
-
     /// Takes no new commands from now on and tells those who wait; what is in flight may finish
     /// ([`is_drained`](Connection::is_drained)).
     pub fn drain(&mut self, woken: &mut Vec<W>) {

@@ -310,8 +310,8 @@ impl<P: LinkProtocol> Cluster<P> {
     }
 
     /// Replaces every connection by a new one, without a command that notices: certificates, passwords and addresses are those of now.
-    /// Returns at once. A new connection is made beside the old one; when its handshake has ended well, the old one finishes what is
-    /// in flight and commands go over the new one. Where the dial fails the old connection stays
+    /// Returns at once. A new connection is made beside the old one; when its opening exchange has ended well, the old one finishes
+    /// what is in flight and commands go over the new one. Where the server cannot be reached or refuses it the old connection stays
     /// ([`Event::RenewalFailed`](crate::Event)).
     pub fn renew(&self) {
         self.topology().pools().for_each(|pool| pool.renew());

@@ -28,7 +28,7 @@ use crate::transport::Transport;
 pub(super) struct Driver<P: LinkProtocol> {
     pub(super) shared: Arc<Shared<P>>,
     pub(super) way: Way<P>,
-    pub(super) renewal: Renewal,
+    pub(super) renewal: Renewal<P>,
     pub(super) names: Names,
     backoff: Backoff,
     /// Made when it is first needed.
@@ -173,7 +173,7 @@ impl<P: LinkProtocol> Driver<P> {
         }
     }
 
-    pub(super) fn begin_connection(&mut self, transport: Transport, now: Tick) {
+    fn begin_connection(&mut self, transport: Transport, now: Tick) {
         let inline = transport.inline();
         let mut wire = Box::new(Wire::new(&self.shared, transport, now));
         let opened = {
@@ -229,17 +229,14 @@ impl<P: LinkProtocol> Driver<P> {
             Ok(Driven { stop: Some(until), is_drained, .. }) if is_drained || now >= until => self.end(),
             Ok(Driven { stop: None, timeout, .. }) if is_open => {
                 let names_due = self.drive_names(cx, now);
-                match self.drive_renewal(cx, now) {
-                    Some(turn) => turn,
-                    None => Turn::Until(timeout.min(names_due)),
-                }
+                self.drive_renewal(cx, now, timeout.min(names_due))
             }
             Ok(Driven { stop, timeout, .. }) => Turn::Until(timeout.min(stop.unwrap_or(Tick::NEVER))),
         }
     }
 
     /// The connection cannot be used any more: everyone in flight is told, and it is dialled anew after a pause.
-    fn lose(&mut self, why: &Broken, now: Tick) {
+    pub(super) fn lose(&mut self, why: &Broken, now: Tick) {
         let Way::Connected(mut wire) = std::mem::replace(&mut self.way, Way::Idle) else { return };
         // It is dialled anew in any case.
         self.renewal = Renewal::None(self.shared.gate.renewals());
@@ -312,6 +309,7 @@ impl<P: LinkProtocol> Driver<P> {
 
     fn end(&mut self) -> Turn {
         self.ended = true;
+        let renewal = std::mem::replace(&mut self.renewal, Renewal::None(0));
         let mut none = Transmit::default();
         let mut wire = match std::mem::replace(&mut self.way, Way::Idle) {
             Way::Connected(wire) => Some(wire),
@@ -327,7 +325,7 @@ impl<P: LinkProtocol> Driver<P> {
         let was_open = wire.is_some();
         // First of all: whoever waits for the end must not depend on what foreign code does below.
         self.shared.set_state(LinkState::Closed);
-        drop((remains, inline, wire));
+        drop((remains, inline, wire, renewal));
         wake_all(&mut self.woken);
         let server = self.shared.name.clone();
         if was_open {

@@ -87,7 +87,7 @@ pub(super) struct Shared<P: LinkProtocol> {
     start: Instant,
     pub(super) name: Arc<str>,
     /// Which of the links to its server this is.
-    number: usize,
+    pub(super) number: usize,
     pub(super) address: Address,
     pub(super) protocol: Arc<P>,
     pub(super) options: LinkOptions,
@@ -162,6 +162,11 @@ impl<P: LinkProtocol> Shared<P> {
     #[inline]
     pub(super) fn lock(&self) -> Lock<'_, P> {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine, of whoever shares it with nobody.
+    pub(super) fn connection_mut(&mut self) -> &mut Connection<P, Waker> {
+        &mut self.guarded.get_mut().unwrap_or_else(PoisonError::into_inner).connection
     }
 
     pub(super) fn now(&self) -> Tick {

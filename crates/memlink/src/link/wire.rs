@@ -13,7 +13,7 @@ use super::connect::broken;
 use super::driver::SILENT;
 use super::linger::Linger;
 use super::shared::{Guarded, Shared, Suspension, wake_all};
-use crate::transport::Transport;
+use crate::transport::{InlineWrite, Transport};
 
 /// One connection while it lives: the socket, what was read from it and what is being written to it.
 ///
@@ -108,6 +108,21 @@ impl<P: LinkProtocol> Wire<P> {
     /// Where the connection leads, as far as the system knows.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.transport.peer()
+    }
+
+    /// The way for callers to write by themselves, where there is one.
+    pub(super) fn inline(&self) -> Option<Arc<dyn InlineWrite>> {
+        self.transport.inline()
+    }
+
+    /// Whether another connection should take its place before it comes to an end by itself.
+    pub(super) fn is_worn(&self) -> bool {
+        self.transport.is_worn()
+    }
+
+    /// There is no other one so far: it has to last for some time more.
+    pub(super) fn bear_wear(&mut self) {
+        self.transport.bear_wear();
     }
 
     /// One turn.

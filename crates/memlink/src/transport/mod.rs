@@ -123,6 +123,23 @@ impl Transport {
         }
     }
 
+    /// Whether another stream should take its place before it comes to an end by itself.
+    pub(crate) fn is_worn(&self) -> bool {
+        #[cfg(feature = "tls-own-provider")]
+        if let Transport::Tls(tls) = self {
+            return tls.is_worn();
+        }
+        false
+    }
+
+    /// There is no other one so far: it has to last for some time more.
+    pub(crate) fn bear_wear(&mut self) {
+        #[cfg(feature = "tls-own-provider")]
+        if let Transport::Tls(tls) = self {
+            tls.bear_wear();
+        }
+    }
+
     /// The way for callers to write by themselves, where the stream has one. A stream that encrypts has none: that work does
     /// not belong into a caller's turn.
     pub(crate) fn inline(&self) -> Option<Arc<dyn InlineWrite>> {

@@ -22,6 +22,7 @@ mod outage;
 mod pipe;
 mod policy;
 mod pool;
+mod renewal;
 mod show;
 mod strangers;
 mod table;
