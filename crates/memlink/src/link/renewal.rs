@@ -11,7 +11,8 @@ use super::wire::Wire;
 use crate::event::Event;
 use crate::transport::Transport;
 
-/// A connection is replaced by a new one, without a command that notices: with other certificates, or because its keys are worn.
+/// A connection is replaced by a new one, without a command that notices: with other certificates, because its keys are worn,
+/// or because the server's name leads elsewhere.
 ///
 /// ```text
 ///   old:        serves ......................................... in flight finishes | closed
