@@ -22,7 +22,7 @@ fn check(rounds: usize, step: usize, may_write_inline: bool, end: fn(&mut World)
         world.take();
         world.write(5);
         world.deliver(4);
-        if step % 2 == 0 {
+        if step.is_multiple_of(2) {
             world.look_all();
         }
     }
@@ -72,7 +72,7 @@ fn the_old_connection_serves_on_when_the_new_one_is_lost() {
 
 /// In half of the cases what was in flight has finished by then.
 fn step_is_late(world: &World) -> bool {
-    world.server.order.len() % 2 == 0
+    world.server.order.len().is_multiple_of(2)
 }
 
 #[test]
