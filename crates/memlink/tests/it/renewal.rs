@@ -112,6 +112,7 @@ async fn plain_connections_are_replaced_without_a_failed_request() {
     }
     let (served, failed) = load.end();
     assert_eq!(failed, [""; 0], "of {served}");
+    assert_eq!((seen.lost(), seen.dials()), (0, seen.opened()), "each dial has served");
 }
 
 /// A password that the server knows no longer: connections that have signed in are served on.
