@@ -193,7 +193,8 @@ impl Builder {
         self.routing(scheme)
     }
 
-    /// Signs in to every server (memcached's `-Y`) before anything else is sent.
+    /// Signs in to every server (memcached's `-Y`) before anything else is sent. A server without `-Y` takes the sign-in for a command
+    /// like any other, answers that all is well and serves everybody: that cannot be told from a sign-in by what it says.
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Builder {
         self.meta = self.meta.with_credentials(credentials);
