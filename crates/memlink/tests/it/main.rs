@@ -6,6 +6,7 @@ mod cancel;
 mod crowding;
 mod deadlines;
 mod doors;
+mod faults;
 mod generic;
 mod input;
 mod leases;

@@ -1,0 +1,122 @@
+//! Commands that have not left, or not whole.
+
+use std::time::Duration;
+
+use memlink::{Limits, Settings};
+use memlink_testserver::Fault;
+use tokio::time::Instant;
+
+use super::{Pair, WIDE, told, value_of};
+use crate::show::Show as _;
+
+/// What a pipe of the tests about full buffers holds.
+const NARROW: usize = 1000;
+
+fn large() -> Vec<u8> {
+    vec![b'x'; 100_000]
+}
+
+/// The server reads no more. What is written in part when its time is over may still be written whole, so it is unknown; what is
+/// behind it was not sent. The silence ends the connection.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_read_holds_up_what_is_written() {
+    for fault in [Fault::stop_reading(), Fault::freeze()] {
+        let pair = Pair::with(NARROW, Settings::default()).await;
+        let fault = pair.server.faults().add(fault.verb("mg").key_prefix("last").once());
+        let name = fault.fault().to_string();
+        let begun = Instant::now();
+        let (_, large, behind) = tokio::join!(
+            pair.client.get("last").into_future(),
+            pair.client.set("large", large()).into_future(),
+            pair.client.get("behind").into_future(),
+        );
+        assert_eq!(fault.injected(), 1, "{name}");
+        assert_eq!((large.show(), behind.show()), ("Deadline Unknown".into(), "Deadline NotSent".into()), "{name}");
+        assert_eq!(begun.elapsed().as_millis() / 10, 100, "{name}: the deadline is one second");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        pair.is_well().await;
+        assert_eq!(pair.opened(), 2, "{name}");
+        assert!(!pair.has_run("mg", "behind"), "{name}: not sent means not run");
+    }
+}
+
+/// A connection that is lost under a command that is written in part: it goes again by itself, on another one.
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_in_writing_goes_again() {
+    let limits = Limits { stall_timeout: Duration::from_millis(300), ..Limits::default() };
+    let pair = Pair::with(NARROW, Settings::default().limits(limits)).await;
+    let fault = pair.server.faults().add(Fault::stop_reading().verb("mg").once());
+    let (_, large) =
+        tokio::join!(pair.client.get("last").into_future(), pair.client.set("large", large()).into_future(),);
+    assert_eq!(fault.injected(), 1);
+    assert_eq!(large.show(), "done");
+    assert_eq!(pair.opened(), 2);
+    let sets = pair.server.executed().iter().filter(|command| command.key() == Some(b"large")).count();
+    assert_eq!(sets, 1, "written twice, run once");
+}
+
+/// What cannot be opened sends nothing: each way of not being let in is told soon, and none is told as unknown.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_let_in_has_sent_nothing() {
+    for fault in [
+        Fault::close_on_connect(),
+        Fault::reset_on_connect(),
+        Fault::silent_on_connect(),
+        Fault::banner("ERROR Too many open connections"),
+        Fault::banner("220 mail ESMTP"),
+        Fault::swallow().verb("version"),
+        Fault::lose().verb("version"),
+        Fault::freeze().in_reply(4).verb("version"),
+        Fault::instead("HTTP/1.1 400 Bad Request\r\n\r\n").verb("version"),
+        Fault::garbage(30).verb("version"),
+        Fault::error_line("SERVER_ERROR no").verb("version"),
+        Fault::swallow().verb("mn"),
+        Fault::instead("EN\r\n").verb("mn"),
+        Fault::close().verb("mn"),
+    ] {
+        let pair = Pair::start().await;
+        let fault = pair.server.faults().add(fault);
+        let name = fault.fault().to_string();
+        // The connection there is goes, so that the next has to be opened.
+        pair.server.faults().add(Fault::close().verb("ma"));
+        pair.client.increment("n").await.expect_err("it is closed");
+        for n in 0..20 {
+            let key = format!("{name}-{n}").replace(' ', "_");
+            let begun = Instant::now();
+            let told = told(pair.client.get(&key).await, &key);
+            assert!(told.ends_with(" NotSent"), "{name}: {told}");
+            assert!(begun.elapsed() <= Duration::from_millis(1002), "{name}: {:?}", begun.elapsed());
+            assert!(!pair.has_run("mg", &key));
+            // So that the next dial is due.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        assert!(fault.injected() >= 3, "{name} struck {} times", fault.injected());
+        pair.is_well().await;
+    }
+}
+
+/// Closing takes no longer than it is given, whatever is owed.
+#[tokio::test(start_paused = true)]
+async fn closing_does_not_wait_for_ever() {
+    for (fault, victim) in [
+        (Fault::freeze(), "ConnectionLost Unknown"),
+        (Fault::freeze().in_reply(20), "ConnectionLost Unknown"),
+        (Fault::swallow(), "ConnectionLost Unknown"),
+        (Fault::trickle(1, Duration::from_millis(100)), "ConnectionLost Unknown"),
+        (Fault::delay(Duration::from_millis(200)), "right"),
+        (Fault::trickle(1, Duration::from_millis(1)), "right"),
+    ] {
+        let pair = Pair::with(WIDE, Settings::default().timeout(Duration::from_secs(60))).await;
+        pair.client.set("victim", value_of("victim")).await.expect("a set");
+        let fault = pair.server.faults().add(fault.verb("mg"));
+        let name = fault.fault().to_string();
+        let get = tokio::spawn(pair.client.get("victim").into_future());
+        crate::wait::until("it has struck", || fault.injected() == 1).await;
+        let begun = Instant::now();
+        pair.client.close(Duration::from_millis(500)).await;
+        assert!(begun.elapsed() <= Duration::from_millis(502), "{name}: {:?}", begun.elapsed());
+        let told = told(get.await.expect("no panic"), "victim");
+        assert!(told == victim || (victim != "right" && told == "Closed Unknown"), "{name}: {told}");
+        assert_eq!(pair.client.get("victim").await.show(), "Closed NotSent", "{name}");
+    }
+}
