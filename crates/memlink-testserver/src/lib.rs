@@ -7,7 +7,8 @@
 //!   can record what it executed.
 //! * [`Fault`]s make it misbehave: late, garbled, missing or strange replies,
 //!   connections that are refused, cut or frozen, by rule or by chance, and
-//!   counted.
+//!   counted. The repository's `docs/misbehaving-cache.md` shows how to test your
+//!   own code with them.
 //! * [`Session`] is one conversation without a socket, over a [`Cache`] that
 //!   any number of sessions share; it is stepped by hand, with the time passed in.
 //! * The binary of the same name takes memcached's own options.
