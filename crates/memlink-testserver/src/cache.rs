@@ -137,11 +137,15 @@ impl Cache {
 
     pub(crate) fn note_executed(&mut self, session: u64, line: &[u8]) {
         self.counts.commands += 1;
+        if self.settings.records || self.untold.is_some() {
+            self.keep_executed(session, line);
+        }
+    }
+
+    #[cold]
+    fn keep_executed(&mut self, session: u64, line: &[u8]) {
         let is_recorded = self.settings.records && self.record.len() < RECORD_LEN_MAX;
         self.latest = Latest { is_recorded, is_untold: self.untold.is_some() };
-        if !is_recorded && self.untold.is_none() {
-            return;
-        }
         let line = Bytes::copy_from_slice(line.get(..RECORD_LINE_LEN_MAX).unwrap_or(line));
         let executed = Executed { session, line, swallowed: false };
         if let Some(untold) = &mut self.untold {

@@ -200,13 +200,9 @@ impl Session {
         }
         match parse::parse(cache.settings.version, &line) {
             Ok(request) => {
-                let then = match self.verdict(cache, &request) {
-                    Verdict::Execute => execute::execute(&mut self.context(cache, now), &request),
-                    Verdict::Lose => execute::skip(&request),
-                    Verdict::Answer(line) => {
-                        self.replies.extend_from_slice(&line);
-                        execute::skip(&request)
-                    }
+                let then = match self.tap {
+                    None => execute::execute(&mut self.context(cache, now), &request),
+                    Some(_) => self.execute_if_let(cache, now, &request),
                 };
                 self.follow(then, cache, input, output)
             }
@@ -259,14 +255,23 @@ impl Session {
         None
     }
 
-    /// What becomes of a command, before it is executed.
-    fn verdict(&mut self, cache: &mut Cache, request: &Request<'_>) -> Verdict {
-        match &mut self.tap {
+    /// Executes a command if the faults let it.
+    #[cold]
+    fn execute_if_let(&mut self, cache: &mut Cache, now: Duration, request: &Request<'_>) -> Then {
+        cache.forget_latest();
+        let verdict = match &mut self.tap {
             Some(tap) if !request.verb.ends_the_connection() => {
-                cache.forget_latest();
                 tap.before(request.tokens.at(0), request.key, request.noreply, self.replies.len())
             }
             _ => Verdict::Execute,
+        };
+        match verdict {
+            Verdict::Execute => execute::execute(&mut self.context(cache, now), request),
+            Verdict::Lose => execute::skip(request),
+            Verdict::Answer(line) => {
+                self.replies.extend_from_slice(&line);
+                execute::skip(request)
+            }
         }
     }
 

@@ -11,15 +11,16 @@ mod troubled;
 pub(crate) use arrival::refuse;
 pub(crate) use stream::{Foreign, Stream};
 
+use crate::faults::Board;
 use crate::server::{OnCommand, Shared};
 use crate::session::{Session, Step};
 use bytes::{Buf as _, BytesMut};
 use std::future::pending;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What is read at once at most, as in memcached.
@@ -73,7 +74,6 @@ pub(crate) async fn serve<S: Stream>(stream: S, shared: Arc<Shared>) -> Ended {
         Session::new(&mut cache)
     };
     let idle_timeout = shared.cache().settings.idle_timeout;
-    let changes = shared.faults.board.changes();
     let mut connection = Connection {
         stream,
         open: Open { session, shared },
@@ -81,7 +81,6 @@ pub(crate) async fn serve<S: Stream>(stream: S, shared: Arc<Shared>) -> Ended {
         output: BytesMut::new(),
         idle_timeout,
         last_command: Instant::now(),
-        changes,
     };
     connection.run().await.unwrap_or(Ended::Closed)
 }
@@ -93,8 +92,6 @@ struct Connection<S> {
     output: BytesMut,
     idle_timeout: Option<Duration>,
     last_command: Instant,
-    /// Tells when faults come and go.
-    changes: watch::Receiver<u64>,
 }
 
 /// What came of waiting for input.
@@ -115,35 +112,51 @@ struct Open {
 
 impl<S: Stream> Connection<S> {
     async fn run(&mut self) -> io::Result<Ended> {
+        let board = Arc::clone(&self.open.shared.faults.board);
+        let mut changes = board.changes();
         loop {
-            if self.open.shared.faults.board.is_active()
+            if board.is_active()
                 && let Some(ended) = troubled::run(self).await?
             {
                 return Ok(ended);
             }
+            // One future for many reads: to begin with a new one each time would be the only
+            // thing that being able to misbehave costs a server that behaves.
+            let changed = pin!(changes.changed());
+            if let Some(ended) = self.run_plainly(&board, changed).await? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Goes on until the connection ends, or `None` when faults have come.
+    async fn run_plainly(&mut self, board: &Board, mut changed: Changed<'_, impl Future>) -> io::Result<Option<Ended>> {
+        while !board.is_active() {
             let unused = self.input.len();
             let step = self.open.handle(&mut self.input, &mut self.output);
             if self.input.len() < unused {
                 self.last_command = Instant::now();
             }
-            if !self.write().await? && !matches!(step, Step::Shutdown { .. }) {
+            if !self.write(changed.as_mut()).await? && !matches!(step, Step::Shutdown { .. }) {
                 // The rest is written under the rules of faults.
-                continue;
+                return Ok(None);
             }
             match step {
                 Step::WriteOutput => {}
-                Step::Close => return Ok(Ended::Closed),
-                Step::Shutdown { .. } => return Ok(Ended::Shutdown),
-                Step::NeedInput => match self.read().await? {
-                    Read::Some | Read::Changed => {}
-                    Read::End => return Ok(Ended::Closed),
+                Step::Close => return Ok(Some(Ended::Closed)),
+                Step::Shutdown { .. } => return Ok(Some(Ended::Shutdown)),
+                Step::NeedInput => match self.read(changed.as_mut()).await? {
+                    Read::Some => {}
+                    Read::End => return Ok(Some(Ended::Closed)),
+                    Read::Changed => return Ok(None),
                 },
             }
         }
+        Ok(None)
     }
 
-    /// Writes the output. False if it was interrupted, since there are faults now.
-    async fn write(&mut self) -> io::Result<bool> {
+    /// Writes the output. False if it was interrupted, since faults have come or gone.
+    async fn write(&mut self, mut changed: Changed<'_, impl Future>) -> io::Result<bool> {
         if self.output.is_empty() {
             return Ok(true);
         }
@@ -155,10 +168,10 @@ impl<S: Stream> Connection<S> {
                     0 => return Err(io::ErrorKind::WriteZero.into()),
                     more => written += more,
                 },
-                _ = self.changes.changed() => if self.open.shared.faults.board.is_active() {
+                _ = &mut changed => {
                     self.output.advance(written);
                     return Ok(false);
-                },
+                }
             }
         }
         // TLS keeps back what it has encrypted.
@@ -171,7 +184,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Reads once.
-    async fn read(&mut self) -> io::Result<Read> {
+    async fn read(&mut self, mut changed: Changed<'_, impl Future>) -> io::Result<Read> {
         if self.input.is_empty() && self.input.capacity() > KEPT_BYTES_MAX {
             self.input = BytesMut::new();
         }
@@ -184,10 +197,13 @@ impl<S: Stream> Connection<S> {
                 self.open.shared.cache().counts.idle_kicks += 1;
                 Ok(Read::End)
             }
-            _ = self.changes.changed() => Ok(Read::Changed),
+            _ = &mut changed => Ok(Read::Changed),
         }
     }
 }
+
+/// Is ready when faults have come or gone.
+type Changed<'a, F> = Pin<&'a mut F>;
 
 /// Waits for a moment, for ever if there is none.
 pub(crate) async fn passed(moment: Option<Instant>) {
@@ -200,14 +216,15 @@ pub(crate) async fn passed(moment: Option<Instant>) {
 impl Open {
     fn handle(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Step {
         let now = self.shared.clock.now();
+        let Some(OnCommand(tell)) = &self.shared.on_command else {
+            return self.session.handle(&mut self.shared.cache(), now, input, output);
+        };
         let (step, untold) = {
             let mut cache = self.shared.cache();
             (self.session.handle(&mut cache, now, input, output), cache.take_untold())
         };
-        if let Some(OnCommand(tell)) = &self.shared.on_command {
-            // Somebody else's code, so the cache is not locked while it runs.
-            untold.iter().for_each(|executed| tell(executed));
-        }
+        // Somebody else's code, so the cache is not locked while it runs.
+        untold.iter().for_each(|executed| tell(executed));
         step
     }
 }

@@ -19,10 +19,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncWriteExt as _, ReadBuf};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Goes on until the connection ends, or `None` once the faults are over.
 pub(super) async fn run<S: Stream>(connection: &mut Connection<S>) -> io::Result<Option<Ended>> {
+    let changes = connection.open.shared.faults.board.changes();
     let left = connection.output.split();
     let session = &mut connection.open.session;
     if session.tap().is_none() {
@@ -31,6 +33,7 @@ pub(super) async fn run<S: Stream>(connection: &mut Connection<S>) -> io::Result
     let written = session.tap().map_or(0, |tap| tap.written());
     let mut troubled = Troubled {
         connection,
+        changes,
         outbox: Outbox::new(left, written),
         step: Step::WriteOutput,
         is_over: false,
@@ -46,6 +49,7 @@ pub(super) async fn run<S: Stream>(connection: &mut Connection<S>) -> io::Result
 
 struct Troubled<'a, S> {
     connection: &'a mut Connection<S>,
+    changes: watch::Receiver<u64>,
     outbox: Outbox,
     /// What the session wanted last.
     step: Step,
@@ -84,8 +88,8 @@ enum Event {
 impl<S: Stream> Troubled<'_, S> {
     async fn run(&mut self) -> io::Result<Option<Ended>> {
         loop {
-            if self.connection.changes.has_changed().unwrap_or(false) {
-                self.connection.changes.mark_unchanged();
+            if self.changes.has_changed().unwrap_or(false) {
+                self.changes.mark_unchanged();
                 self.look();
             }
             if self.is_untroubled() {
@@ -295,7 +299,7 @@ impl<S: Stream> Troubled<'_, S> {
         let connection = &mut *self.connection;
         let stream = &mut connection.stream;
         let (outbox, scratch, needs_flush) = (&self.outbox, &mut self.scratch, &mut self.needs_flush);
-        let mut changed = pin!(connection.changes.changed());
+        let mut changed = pin!(self.changes.changed());
         let mut due = pin!(super::passed(wishes.until));
         poll_fn(|context| {
             if wishes.write > 0
