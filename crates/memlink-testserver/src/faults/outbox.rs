@@ -177,4 +177,15 @@ mod tests {
         assert_eq!(story(&mut outbox, begin), ["0 ab", "5 cd", "5 ef", "8 gh", "11 i", "11 j"]);
         assert!(outbox.is_empty());
     }
+    #[test]
+    fn it_is_full_at_its_bounds() {
+        let mut outbox = Outbox::new(BytesMut::zeroed(BYTES_HIGH), 0);
+        assert!(!outbox.is_full());
+        outbox.bytes_mut().extend_from_slice(b"x");
+        assert!(outbox.is_full());
+        outbox.discard();
+        assert!(outbox.is_empty() && !outbox.is_full());
+        outbox.add_marks((0..=MARKS_HIGH).map(|_| Mark { at: 0, act: Act::PaceEnd }));
+        assert!(outbox.is_full());
+    }
 }

@@ -27,6 +27,21 @@ async fn a_delay_holds_replies_up_and_not_commands() {
     assert_eq!(server.faults().injected(), 3);
 }
 
+/// What is late is kept, and so much of it and no more.
+#[tokio::test(start_paused = true)]
+async fn a_delay_does_not_gather_more_than_its_bound() {
+    let server = TestServer::builder().record().start().await.expect("starts");
+    let mut client = attended(&server);
+    let value = "v".repeat(10_000);
+    assert_eq!(say_there(&mut client, &format!("ms k 10000\r\n{value}\r\n"), 4).await, "HD\r\n");
+    server.faults().add(Fault::delay(Duration::from_secs(3600)));
+    let many = "mg k v\r\n".repeat(100_000);
+    let stuck = tokio::time::timeout(Duration::from_secs(60), client.write_all(many.as_bytes())).await;
+    assert!(stuck.is_err(), "it was read from to the end");
+    let executed = server.executed().len();
+    assert!((100..140).contains(&executed), "a megabyte is about a hundred replies, not {executed}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn delays_of_a_range_are_within_it_and_repeated_by_the_seed() {
     let mut runs = Vec::new();

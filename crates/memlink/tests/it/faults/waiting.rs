@@ -120,3 +120,42 @@ async fn closing_does_not_wait_for_ever() {
         assert_eq!(pair.client.get("victim").await.show(), "Closed NotSent", "{name}");
     }
 }
+
+/// Ten times as much as the server can serve, and callers that are refused when there is no room: it goes on to serve as much as it
+/// can, and nobody waits longer than it was ready to.
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_is_still_of_use() {
+    const CAPACITY: u32 = 2_000;
+    // Half of what is served within a deadline.
+    let limits = Limits { in_flight_max: 100, ..Limits::default() };
+    let settings = Settings::default().timeout(Duration::from_millis(100)).limits(limits).wait_when_full(false);
+    let pair = Pair::with(WIDE, settings).await;
+    let throttle = pair.server.faults().add(Fault::throttle(CAPACITY).verb("mg"));
+    let begun = Instant::now();
+    let callers: Vec<_> = (0..200)
+        .map(|caller| {
+            let client = pair.client.clone();
+            tokio::spawn(async move {
+                let mut served = 0_u32;
+                while begun.elapsed() < Duration::from_secs(2) {
+                    let asked = Instant::now();
+                    match client.get(format!("key-{caller}")).await.show().as_str() {
+                        "none" => served += 1,
+                        // In ten milliseconds there is room for twenty of two hundred.
+                        "QueueFull NotSent" => tokio::time::sleep(Duration::from_millis(10)).await,
+                        told => panic!("{told} after {:?}", asked.elapsed()),
+                    }
+                }
+                served
+            })
+        })
+        .collect();
+    let mut served = 0;
+    for caller in callers {
+        served += caller.await.expect("no panic");
+    }
+    assert!(throttle.injected() > 0);
+    assert!(served >= 2 * CAPACITY * 9 / 10, "{served} of {} were served", 2 * CAPACITY);
+    pair.is_well().await;
+    assert_eq!(pair.opened(), 1);
+}
