@@ -7,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use memlink::{Client, Counted, Error, Outcome, Server, Settings};
+use memlink::{Client, Counted, Error, Outcome, Settings};
 use memlink_testserver::{Executed, Fault, TestServer};
 
-use super::{Attended, WIDE, told, value_of};
+use super::{WIDE, attended, told, value_of};
 
 /// Callers at the same time.
 const CALLERS: usize = 24;
@@ -100,10 +100,8 @@ async fn run(seed: u64, operations: usize) -> u64 {
     let noted = account.clone();
     let builder = TestServer::builder().seed(seed).on_command(move |executed| noted.note(executed));
     let server = Arc::new(builder.start().await.expect("starts"));
-    let settings =
-        Settings::default().connections_per_server(2).connector(Attended { server: server.clone(), len: WIDE });
-    let client = Client::builder().server(Server::tcp("attended").expect("an address")).settings(settings);
-    let client = client.connect().await.expect("it answers");
+    let settings = Settings::default().connections_per_server(2);
+    let client = attended(std::slice::from_ref(&server), WIDE, settings).await;
     for key in (0..KEPT).map(|n| format!("kept-{n}")) {
         client.set(&key, value_of(&key)).await.expect("a set");
     }

@@ -14,10 +14,10 @@ use memlink::generic::{ConnectFuture, Connector, Stream};
 use memlink::{Address, Client, Error, Server, Settings, Value};
 use memlink_testserver::TestServer;
 
-/// Dials the embedded server through pipes that are polled by the test's own runtime, on its clock.
+/// Dials embedded servers by their addresses, through pipes that are polled by the test's own runtime, on its clock.
 #[derive(Clone)]
 struct Attended {
-    server: Arc<TestServer>,
+    servers: Vec<Arc<TestServer>>,
     /// What a pipe holds in each direction.
     len: usize,
 }
@@ -26,9 +26,14 @@ struct Attended {
 const WIDE: usize = 1 << 20;
 
 impl Connector for Attended {
-    fn connect(&self, _address: &Address) -> ConnectFuture {
+    fn connect(&self, address: &Address) -> ConnectFuture {
+        let is_meant = |server: &&Arc<TestServer>| match address {
+            Address::Tcp { port, .. } => server.addr().port() == *port,
+            Address::Unix(_) => false,
+        };
+        let server = self.servers.iter().find(is_meant).expect("one of them");
         let (near, far) = tokio::io::duplex(self.len);
-        tokio::spawn(self.server.attend(far));
+        tokio::spawn(server.attend(far));
         Box::pin(async move { Ok(Box::pin(near) as Pin<Box<dyn Stream>>) })
     }
 }
@@ -46,9 +51,7 @@ impl Pair {
 
     async fn with(len: usize, settings: Settings) -> Pair {
         let server = Arc::new(TestServer::builder().record().start().await.expect("starts"));
-        let settings = settings.connector(Attended { server: server.clone(), len });
-        let builder = Client::builder().server(Server::tcp("attended").expect("an address")).settings(settings);
-        let client = builder.connect().await.expect("it answers");
+        let client = attended(std::slice::from_ref(&server), len, settings).await;
         Pair { server, client }
     }
 
@@ -72,6 +75,19 @@ impl Pair {
         assert_eq!(counters.started, counters.replied + counters.failed + counters.cancelled, "{counters:?}");
         assert_eq!(counters.in_flight, 0, "{counters:?}");
     }
+}
+
+/// A client of these servers, through pipes.
+async fn attended(servers: &[Arc<TestServer>], len: usize, settings: Settings) -> Client {
+    let settings = settings.connector(Attended { servers: servers.to_vec(), len });
+    let servers = servers.iter().map(|server| Server::tcp(&server.address()).expect("an address"));
+    Client::builder().servers(servers).settings(settings).connect().await.expect("they answer")
+}
+
+/// So many keys that belong to this server.
+fn keys_of(client: &Client, server: &TestServer, count: usize) -> Vec<String> {
+    let keys = (0..).map(|n| format!("key-{n}"));
+    keys.filter(|key| client.server_of(key).is_ok_and(|name| name == server.address())).take(count).collect()
 }
 
 /// The value of a key shows whose it is, and is long enough to be cut.

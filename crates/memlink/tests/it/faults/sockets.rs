@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use memlink::{Client, Limits, Server, Settings, TcpOptions};
+use memlink::{Client, Server, Settings, TcpOptions};
 use memlink_testserver::{Fault, TestServer};
 
-use super::{told, value_of};
+use super::{keys_of, told, value_of};
 use crate::memcached::patient;
 use crate::wait::{until, until_async};
 
@@ -17,12 +17,6 @@ async fn client_of(servers: &[&TestServer], settings: Settings) -> Client {
 /// Quick to dial again, and patient with a busy machine.
 fn quick() -> Settings {
     patient().backoff(Duration::from_millis(5), Duration::from_millis(50))
-}
-
-/// So many keys of each of two servers.
-fn keys_of(client: &Client, server: &TestServer, count: usize) -> Vec<String> {
-    let keys = (0..).map(|n| format!("key-{n}"));
-    keys.filter(|key| client.server_of(key).is_ok_and(|name| name == server.address())).take(count).collect()
 }
 
 #[tokio::test]
@@ -99,43 +93,6 @@ async fn a_server_that_turns_everyone_away_costs_its_own_keys_alone() {
         // It was cut off and did not die.
         assert_eq!(told(client.get(&bad_keys[0]).await, &bad_keys[0]), "right", "{name}");
     }
-}
-
-#[tokio::test]
-async fn a_frozen_server_holds_up_its_own_keys_alone() {
-    let (good, bad) = tokio::join!(TestServer::start(), TestServer::start());
-    let (good, bad) = (good.expect("starts"), bad.expect("starts"));
-    let limits = Limits {
-        stall_timeout: Duration::from_millis(400),
-        opening_timeout: Duration::from_millis(400),
-        ..Limits::default()
-    };
-    let client = client_of(&[&good, &bad], quick().limits(limits)).await;
-    let (good_keys, bad_keys) = (keys_of(&client, &good, 200), keys_of(&client, &bad, 20));
-    for key in good_keys.iter().chain(&bad_keys) {
-        client.set(key, value_of(key)).await.expect("a set");
-    }
-    bad.freeze();
-    let held_up = futures_util::future::join_all(
-        bad_keys.iter().map(|key| client.get(key).timeout(Duration::from_millis(200)).into_future()),
-    );
-    let served = async {
-        for key in &good_keys {
-            assert_eq!(told(client.get(key).await, key), "right");
-        }
-    };
-    let (held_up, ()) = tokio::join!(held_up, served);
-    for (got, key) in held_up.into_iter().zip(&bad_keys) {
-        assert_eq!(told(got, key), "Deadline Unknown");
-    }
-    until_async("the silent connection is given up", async || {
-        client.get(&bad_keys[0]).timeout(Duration::from_millis(200)).await.is_err_and(|error| {
-            error.outcome() == memlink::Outcome::NotSent && error.kind() == memlink::ErrorKind::ServerDown
-        })
-    })
-    .await;
-    bad.thaw();
-    until_async("it is used again", async || told(client.get(&bad_keys[0]).await, &bad_keys[0]) == "right").await;
 }
 
 /// It comes and goes, and nobody is told anything that is not so.

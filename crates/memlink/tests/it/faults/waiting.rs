@@ -1,13 +1,15 @@
 //! Commands that have not left, or not whole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use memlink::{Limits, Settings};
-use memlink_testserver::Fault;
+use memlink_testserver::{Fault, TestServer};
 use tokio::time::Instant;
 
-use super::{Pair, WIDE, told, value_of};
+use super::{Pair, WIDE, attended, keys_of, told, value_of};
 use crate::show::Show as _;
+use crate::wait::until_async;
 
 /// What a pipe of the tests about full buffers holds.
 const NARROW: usize = 1000;
@@ -93,6 +95,40 @@ async fn who_is_not_let_in_has_sent_nothing() {
         assert!(fault.injected() >= 3, "{name} struck {} times", fault.injected());
         pair.is_well().await;
     }
+}
+
+/// One of two servers is frozen for a minute: its keys are late at first and then refused at once, the other's are served.
+#[tokio::test(start_paused = true)]
+async fn a_frozen_server_holds_up_its_own_keys_alone() {
+    let (good, bad) = tokio::join!(TestServer::start(), TestServer::start());
+    let (good, bad) = (Arc::new(good.expect("starts")), Arc::new(bad.expect("starts")));
+    let client = attended(&[good.clone(), bad.clone()], WIDE, Settings::default()).await;
+    let (good_keys, bad_keys) = (keys_of(&client, &good, 20), keys_of(&client, &bad, 20));
+    for key in good_keys.iter().chain(&bad_keys) {
+        client.set(key, value_of(key)).await.expect("a set");
+    }
+    bad.freeze();
+    let begun = Instant::now();
+    let mut told_of_bad = Vec::new();
+    while begun.elapsed() < Duration::from_secs(60) {
+        for (good, bad) in good_keys.iter().zip(&bad_keys) {
+            let asked = Instant::now();
+            let (from_good, from_bad) = tokio::join!(client.get(good).into_future(), client.get(bad).into_future());
+            assert_eq!(told(from_good, good), "right");
+            told_of_bad.push(told(from_bad, bad));
+            assert!(asked.elapsed() <= Duration::from_millis(1002), "{:?}", asked.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let count = |what: &str| told_of_bad.iter().filter(|told| *told == what).count();
+    let (late, refused) = (count("Deadline Unknown") + count("ConnectionLost Unknown"), count("ServerDown NotSent"));
+    assert!((1..=4).contains(&late), "{late} commands were sent in the three seconds until it was found out");
+    assert!(refused > 100, "{refused} were refused at once");
+    bad.thaw();
+    until_async("it is used again", async || told(client.get(&bad_keys[0]).await, &bad_keys[0]) == "right").await;
+    let counters = client.stats().servers.into_iter().map(|server| (server.server, server.counters.opened));
+    let opened: std::collections::HashMap<_, _> = counters.collect();
+    assert_eq!(opened[&good.address()], 1, "{opened:?}");
 }
 
 /// Closing takes no longer than it is given, whatever is owed.
