@@ -146,3 +146,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/own-protocol.md")]
 struct OwnProtocol;
+
+/// And in the tutorial of the embedded server.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/misbehaving-cache.md")]
+struct MisbehavingCache;

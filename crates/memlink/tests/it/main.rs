@@ -8,6 +8,7 @@ mod crowding;
 mod deadlines;
 mod discovery;
 mod doors;
+mod faults;
 mod generic;
 mod health;
 mod input;
