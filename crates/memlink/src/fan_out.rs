@@ -21,6 +21,7 @@ use std::future::Future;
 use futures_util::StreamExt;
 use futures_util::stream;
 use memlink_meta::{Key, Verb};
+use tokio::task::coop;
 
 use crate::cluster::sealed::Route;
 
@@ -40,6 +41,9 @@ const WINDOW: usize = 512;
 
 /// Runs the members of all groups, each group on its own and at most `window` of each at a time, and puts the outcomes where they
 /// belong.
+///
+/// The members of a group are first polled in their order, whatever was spent of the task's time: those that tokio put off until
+/// the next turn would come back in the opposite order. So the task's time is counted here, by the outcome.
 async fn run<T, F: Future<Output = (usize, T)>>(
     groups: impl IntoIterator<Item = impl Iterator<Item = F>>,
     len: usize,
@@ -48,10 +52,11 @@ async fn run<T, F: Future<Output = (usize, T)>>(
     let mut outcomes: Vec<Option<T>> = std::iter::repeat_with(|| None).take(len).collect();
     let groups = groups.into_iter().map(|group| stream::iter(group).buffer_unordered(window));
     let mut finished = stream::select_all(groups.map(Box::pin));
-    while let Some((place, outcome)) = finished.next().await {
+    while let Some((place, outcome)) = coop::unconstrained(finished.next()).await {
         if let Some(slot) = outcomes.get_mut(place) {
             *slot = Some(outcome);
         }
+        coop::consume_budget().await;
     }
     outcomes
 }
