@@ -9,17 +9,23 @@
 //! A server that is down, a bad key, or a value that is too large spoils its own outcomes and no others.
 
 mod batch;
+mod command;
 mod get_many;
 mod many;
+mod stream;
 
-pub use batch::{Batch, BatchOutcome};
+pub use batch::Batch;
+pub use command::{BatchCommand, BatchOutcome};
 pub use get_many::GetMany;
 pub use many::{DeleteMany, Many, SetMany};
+pub use stream::{
+    BatchStream, Commands, DeleteStream, Deletes, Form, GetStream, Gets, ManyStream, SetStream, Sets, Takes,
+};
 
 use std::future::Future;
 
 use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::stream::{iter, select_all};
 use memlink_meta::{Key, Verb};
 use tokio::task::coop;
 
@@ -50,8 +56,8 @@ async fn run<T, F: Future<Output = (usize, T)>>(
     window: usize,
 ) -> Vec<Option<T>> {
     let mut outcomes: Vec<Option<T>> = std::iter::repeat_with(|| None).take(len).collect();
-    let groups = groups.into_iter().map(|group| stream::iter(group).buffer_unordered(window));
-    let mut finished = stream::select_all(groups.map(Box::pin));
+    let groups = groups.into_iter().map(|group| iter(group).buffer_unordered(window));
+    let mut finished = select_all(groups.map(Box::pin));
     while let Some((place, outcome)) = coop::unconstrained(finished.next()).await {
         if let Some(slot) = outcomes.get_mut(place) {
             *slot = Some(outcome);
