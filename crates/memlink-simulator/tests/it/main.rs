@@ -1,0 +1,4 @@
+//! The simulator, at work.
+#![cfg(test)]
+
+mod histories;
