@@ -70,7 +70,7 @@ impl Mutant {
 
 impl fmt::Display for Mutant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Mutant::PoppedOnTimeout => "waiter popped on timeout",
             Mutant::StrayIgnored => "no close on unsolicited bytes",
             Mutant::PartialWriteForgotten => "partial write forgotten",

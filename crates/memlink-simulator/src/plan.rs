@@ -117,7 +117,7 @@ pub(crate) const MS: u64 = 1_000_000;
 impl Rules {
     fn new(dice: &mut Dice) -> Rules {
         let limits = Limits {
-            in_flight_max: dice.between(3, 48) as usize,
+            in_flight_max: dice.between(3, 24) as usize,
             queued_bytes_max: dice.between(400, 120_000) as usize,
             waiting_max: dice.between(6, 64) as usize,
             abandoned_max: dice.between(4, 24) as usize,

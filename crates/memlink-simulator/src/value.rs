@@ -1,6 +1,7 @@
 //! Values that say whose they are: `<key>=<number>:<length>;` and so many bytes that nothing else would write.
 
 use std::fmt::Write;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use memlink_meta::counter_value;
@@ -13,15 +14,21 @@ pub(crate) fn value(key: &[u8], number: u64, len: usize) -> Bytes {
     // Writing to a string cannot fail.
     let _ = write!(head, "={number}:{len};");
     let mut bytes = head.into_bytes();
-    bytes.reserve_exact(len);
-    bytes.extend((0..len as u64).map(|at| filling(number, at)));
+    bytes.extend_from_slice(filling(number, len).unwrap_or_default());
     bytes.into()
 }
 
-/// Letters only: a line end in a value would look like the end of a reply that was cut.
-fn filling(number: u64, at: u64) -> u8 {
-    b'a' + ((number.wrapping_mul(7) + at) % 26) as u8
+/// The first bytes of an operation's filling, which no neighbour's begins with. Letters only: a line end in a value would look like the
+/// end of a reply that was cut.
+fn filling(number: u64, len: usize) -> Option<&'static [u8]> {
+    static LETTERS: OnceLock<Vec<u8>> = OnceLock::new();
+    let letters = LETTERS.get_or_init(|| (b'a'..=b'z').cycle().take(FILLING_MAX + 26).collect());
+    let start = (number.wrapping_mul(7) % 26) as usize;
+    letters.get(start..start.checked_add(len)?)
 }
+
+/// Longest filling, a little beyond what servers take.
+const FILLING_MAX: usize = 70_000;
 
 /// What was stored under `key`, if every byte of it is what some operations have written.
 pub(crate) fn read(key: &[u8], value: &[u8]) -> Option<Item> {
@@ -31,13 +38,8 @@ pub(crate) fn read(key: &[u8], value: &[u8]) -> Option<Item> {
     let (mut rest, mut parts) = (value, Vec::new());
     while !rest.is_empty() {
         let (number, filled, behind) = read_head(key, rest)?;
-        let filled = filled.min(usize::MAX as u64) as usize;
-        let (filling_bytes, behind) = behind.split_at_checked(filled)?;
-        if !filling_bytes.iter().zip(0..).all(|(byte, at)| *byte == filling(number, at)) {
-            return None;
-        }
+        rest = behind.strip_prefix(filling(number, usize::try_from(filled).ok()?)?)?;
         parts.push(number);
-        rest = behind;
     }
     (!parts.is_empty()).then_some(Item::Parts(parts))
 }

@@ -72,6 +72,7 @@ impl World {
     fn write_once(&mut self, writing: &mut Writing) {
         let mut slices = [&[][..]; 8];
         let filled = writing.inline.transmit().slices(&mut slices);
+        self.wired[writing.wired].suffered.late_write |= self.suspended_until > writing.began.as_nanos();
         writing.n = Some(self.try_write(writing.wired, &slices[..filled]).unwrap_or(0));
     }
 

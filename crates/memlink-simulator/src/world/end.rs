@@ -27,6 +27,7 @@ impl World {
         self.heal();
         self.revive_links();
         self.come_to_rest();
+        self.judge_spoilt();
         self.fill_links();
         self.close_links();
         self.report.histories = 1;
@@ -123,6 +124,14 @@ impl World {
         if !self.run(until, is_at_rest) {
             let busy = self.links.iter().map(|link| link.connection.stats()).find(|stats| stats.in_flight > 0);
             self.violate("P10", format!("something stays on the wire for ever: {busy:?}"));
+        }
+    }
+
+    /// No connection goes on whose replies were altered.
+    fn judge_spoilt(&mut self) {
+        let goes_on = |link: &crate::link::Link| link.wired.filter(|wired| self.wired[*wired].suffered.spoilt);
+        if let Some(wired) = self.links.iter().find_map(goes_on) {
+            self.violate("P20", format!("connection {wired} goes on although its replies were altered"));
         }
     }
 

@@ -134,13 +134,14 @@ impl World {
     /// A connection is lost only for what has happened to it.
     pub(crate) fn judge_loss(&mut self, link: usize, wired: usize, why: &Broken) {
         let suffered = self.wired[wired].suffered;
+        let was_suspended = self.suspended_until > self.wired[wired].born;
         let is_explained = match why {
             Broken::EndOfStream | Broken::Io(_) => suffered.end,
+            // A program that was stopped while a caller had a command in hands: nobody else can write what that caller has not.
+            Broken::Stalled if was_suspended && (self.wired[wired].writers > 0 || suffered.late_write) => true,
             Broken::Stalled | Broken::WriteStalled => suffered.silence || suffered.altered,
             // A program that was stopped in the middle of the exchange has not done its part of it in time.
-            Broken::OpeningTimeout => {
-                suffered.silence || suffered.altered || self.suspended_until > self.wired[wired].born
-            }
+            Broken::OpeningTimeout => suffered.silence || suffered.altered || was_suspended,
             Broken::Abandoned => self.is_abandoned(wired),
             Broken::Shutdown => self.links[link].stop.is_some(),
             Broken::DriverGone => false,

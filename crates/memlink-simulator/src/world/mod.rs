@@ -57,7 +57,7 @@ pub(crate) struct World {
     /// When each server lost everything.
     cleared: Vec<(usize, u64)>,
     /// The client's program does not run before.
-    suspended_until: u64,
+    pub(crate) suspended_until: u64,
     /// No fault happens any more.
     is_healed: bool,
     /// Steps that have not happened, other than faults.

@@ -188,7 +188,9 @@ impl World {
         let slot = self.links[self.wired[n].link].slot;
         let wired = &mut self.wired[n];
         if let Some(held) = wired.held.take() {
+            // Nothing could tell one error line from another.
             let is_told = !(is_error(&said) && is_error(&held));
+            wired.suffered.spoilt |= is_told;
             let order = if is_told { [&said, &held] } else { [&held, &said] };
             order.iter().for_each(|reply| wired.output.extend_from_slice(reply));
             return;
@@ -203,6 +205,7 @@ impl World {
             self.armed[slot].replies.pop_front();
             self.report.injected.note(fault);
             self.wired[n].suffered.altered = true;
+            self.wired[n].suffered.spoilt |= fault != Fault::Swapped;
         }
         self.wired[n].output.extend_from_slice(&said);
     }

@@ -49,8 +49,12 @@ pub(crate) struct Suffered {
     pub(crate) end: bool,
     /// Replies were altered, added or left out.
     pub(crate) altered: bool,
+    /// For certain: whoever goes on with this connection gives replies to others.
+    pub(crate) spoilt: bool,
     /// It was silent for about as long as a stall, or longer.
     pub(crate) silence: bool,
+    /// A caller took a command in hands, and wrote it after the program had been stopped.
+    pub(crate) late_write: bool,
 }
 
 impl Wired {

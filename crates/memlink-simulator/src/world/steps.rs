@@ -165,7 +165,7 @@ impl World {
             Fault::Stray => {
                 let line = ["HD O____\r\n", "VA 3 O____\r\nabc\r\n", "EN O____\r\n", "\r\n"][self.dice.index(4)];
                 wired.output.extend_from_slice(line.as_bytes());
-                wired.suffered.altered = true;
+                (wired.suffered.altered, wired.suffered.spoilt) = (true, true);
                 self.flush(n);
             }
             // The others do not happen to a connection.
