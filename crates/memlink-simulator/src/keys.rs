@@ -37,7 +37,8 @@ impl Keys {
             let ring = Ring::new(names).expect("three names, all different, all with a weight");
             let mut keys = Vec::new();
             for server in 0..SERVERS {
-                let owned = (0..).map(|n| format!("s{server}.{n}")).filter(|name| ring.route(name.as_bytes()) == server);
+                let owned =
+                    (0..).map(|n| format!("s{server}.{n}")).filter(|name| ring.route(name.as_bytes()) == server);
                 for (n, name) in owned.take(PLAIN + COUNTERS).enumerate() {
                     let key = Key::new(&name).expect("short and printable");
                     keys.push(Owned { key, server, is_counter: n >= PLAIN });

@@ -232,13 +232,7 @@ impl World {
         }
     }
 
-    fn decode(
-        &mut self,
-        n: usize,
-        call: usize,
-        reply: memlink_core::Reply,
-        opened: u64,
-    ) -> Result<Answer, CallError> {
+    fn decode(&mut self, n: usize, call: usize, reply: memlink_core::Reply, opened: u64) -> Result<Answer, CallError> {
         self.operations[n].calls[call].sent.decode(reply).map_err(|malformed| {
             let link = self.operations[n].link;
             self.links[link].distrusted = Some((opened, malformed.what));

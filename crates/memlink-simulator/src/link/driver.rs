@@ -44,14 +44,7 @@ const PROVED_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Driver {
     pub(super) fn new(backoff: Backoff) -> Driver {
-        Driver {
-            way: Way::Idle,
-            renewal: Renewal::None(0),
-            backoff,
-            armed: Tick::NEVER,
-            woken: Vec::new(),
-            old: None,
-        }
+        Driver { way: Way::Idle, renewal: Renewal::None(0), backoff, armed: Tick::NEVER, woken: Vec::new(), old: None }
     }
 }
 

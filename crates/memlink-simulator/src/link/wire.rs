@@ -151,13 +151,7 @@ impl World {
         Ok(())
     }
 
-    fn drive_read(
-        &mut self,
-        link: usize,
-        wire: &mut Wire,
-        now: Tick,
-        woken: &mut Vec<Waiter>,
-    ) -> Result<(), Broken> {
+    fn drive_read(&mut self, link: usize, wire: &mut Wire, now: Tick, woken: &mut Vec<Waiter>) -> Result<(), Broken> {
         if self.mutant == Some(Mutant::NoReadWhileWriting) && !wire.transmit.is_done() {
             return Ok(());
         }

@@ -129,7 +129,8 @@ impl World {
 
     /// No connection goes on whose replies were altered.
     fn judge_spoilt(&mut self) {
-        let goes_on = |link: &crate::link::Link| link.wired.filter(|wired| self.wired[*wired].suffered.spoilt);
+        let goes_on =
+            |link: &crate::link::Link| link.wired.filter(|wired| self.wired[*wired].suffered.alterations == 1);
         if let Some(wired) = self.links.iter().find_map(goes_on) {
             self.violate("P20", format!("connection {wired} goes on although its replies were altered"));
         }

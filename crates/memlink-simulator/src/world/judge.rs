@@ -99,7 +99,8 @@ impl World {
             let is_right = operation.said.as_ref().is_some_and(|said| agrees(said, answer));
             if !is_right {
                 let said = operation.said.as_ref().map_or("nothing".to_owned(), show);
-                return self.violate("P1", format!("operation {number} was told {said} and got {}", show_answer(answer)));
+                return self
+                    .violate("P1", format!("operation {number} was told {said} and got {}", show_answer(answer)));
             }
         }
         let keys = Keys::shared();
@@ -149,7 +150,10 @@ impl World {
             _ => suffered.altered,
         };
         if !is_explained {
-            self.violate("P5", format!("link {link} loses connection {wired}, to which nothing like it has happened: {why}"));
+            self.violate(
+                "P5",
+                format!("link {link} loses connection {wired}, to which nothing like it has happened: {why}"),
+            );
         }
     }
 

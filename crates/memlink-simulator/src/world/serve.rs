@@ -130,7 +130,8 @@ impl World {
                 Command::Part if self.wired[n].up.ended.is_some() => return self.end_server(n, End::Finished),
                 Command::Part => return,
                 Command::Malformed => {
-                    let shown = self.wired[n].input.get(..80).unwrap_or(&self.wired[n].input).escape_ascii().to_string();
+                    let shown =
+                        self.wired[n].input.get(..80).unwrap_or(&self.wired[n].input).escape_ascii().to_string();
                     self.violate("P13", format!("the server reads what nobody has written whole: {shown}"));
                 }
             }
@@ -190,7 +191,7 @@ impl World {
         if let Some(held) = wired.held.take() {
             // Nothing could tell one error line from another.
             let is_told = !(is_error(&said) && is_error(&held));
-            wired.suffered.spoilt |= is_told;
+            wired.suffered.alterations += u32::from(is_told);
             let order = if is_told { [&said, &held] } else { [&held, &said] };
             order.iter().for_each(|reply| wired.output.extend_from_slice(reply));
             return;
@@ -205,7 +206,7 @@ impl World {
             self.armed[slot].replies.pop_front();
             self.report.injected.note(fault);
             self.wired[n].suffered.altered = true;
-            self.wired[n].suffered.spoilt |= fault != Fault::Swapped;
+            self.wired[n].suffered.alterations += u32::from(fault != Fault::Swapped);
         }
         self.wired[n].output.extend_from_slice(&said);
     }

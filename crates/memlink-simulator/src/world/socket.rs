@@ -49,8 +49,8 @@ pub(crate) struct Suffered {
     pub(crate) end: bool,
     /// Replies were altered, added or left out.
     pub(crate) altered: bool,
-    /// For certain: whoever goes on with this connection gives replies to others.
-    pub(crate) spoilt: bool,
+    /// How often. Once is seen for certain; an error line in the place of a reply that is missing is not.
+    pub(crate) alterations: u32,
     /// It was silent for about as long as a stall, or longer.
     pub(crate) silence: bool,
     /// A caller took a command in hands, and wrote it after the program had been stopped.

@@ -165,7 +165,8 @@ impl World {
             Fault::Stray => {
                 let line = ["HD O____\r\n", "VA 3 O____\r\nabc\r\n", "EN O____\r\n", "\r\n"][self.dice.index(4)];
                 wired.output.extend_from_slice(line.as_bytes());
-                (wired.suffered.altered, wired.suffered.spoilt) = (true, true);
+                wired.suffered.altered = true;
+                wired.suffered.alterations += 1;
                 self.flush(n);
             }
             // The others do not happen to a connection.
@@ -226,7 +227,8 @@ fn forms(ask: &Ask, cas: Option<u64>, opaque: bool) -> Vec<Form> {
     let owned = keys.get(ask.key);
     let (key, hint) = (owned.key.clone(), ask.number.to_string());
     let stored = |len: usize| value(owned.key.as_bytes(), ask.number, len);
-    let set = |mode: SetMode, len: usize| Set::with_mode(mode, key.clone(), stored(len)).proxy_location(&hint).with_cas();
+    let set =
+        |mode: SetMode, len: usize| Set::with_mode(mode, key.clone(), stored(len)).proxy_location(&hint).with_cas();
     let form = match ask.verb {
         Verb::Get if opaque && ask.number % 2 == 0 => Form::Get(Get::new(key)),
         Verb::Get => Form::Get(Get::new(key).with_cas().proxy_location(&hint)),

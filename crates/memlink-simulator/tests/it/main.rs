@@ -3,3 +3,4 @@
 
 mod histories;
 mod mutants;
+mod small;

@@ -19,7 +19,12 @@ fn twelve_historical_bugs_are_found() {
             continue;
         };
         let what: String = violation.what.chars().take(90).collect();
-        println!("{mutant:<40} {:>5} histories   {:<10} {}", seed + 1, violation.promise, what.lines().next().unwrap_or(""));
+        println!(
+            "{mutant:<40} {:>5} histories   {:<10} {}",
+            seed + 1,
+            violation.promise,
+            what.lines().next().unwrap_or("")
+        );
         assert!(run(&Plan::new(seed)).is_ok(), "without the bug nothing is found");
         found += 1;
     }
