@@ -199,7 +199,8 @@ impl World {
         let bound = stall + 2 * LATE_MAX;
         let quiet_since = since.max(self.wired[n].read_at);
         let waits = |operation: &&crate::link::Operation| {
-            operation.wired == Some(n) && operation.ending.is_none() && operation.entered.max(quiet_since) + bound < now
+            let is_owed = operation.wired == Some(n) && operation.ending.is_none() && operation.executions == 0;
+            is_owed && operation.ask.verb != Verb::GetMany && operation.entered.max(quiet_since) + bound < now
         };
         if let Some(operation) = self.operations.iter().find(waits) {
             let number = operation.ask.number;

@@ -189,8 +189,8 @@ impl World {
         let slot = self.links[self.wired[n].link].slot;
         let wired = &mut self.wired[n];
         if let Some(held) = wired.held.take() {
-            // Nothing could tell one error line from another.
-            let is_told = !(is_error(&said) && is_error(&held));
+            // What confirms no place can be in any.
+            let is_told = is_confirmed(&said) || is_confirmed(&held);
             wired.suffered.alterations += u32::from(is_told);
             let order = if is_told { [&said, &held] } else { [&held, &said] };
             order.iter().for_each(|reply| wired.output.extend_from_slice(reply));
@@ -296,8 +296,10 @@ impl World {
     }
 }
 
-fn is_error(reply: &[u8]) -> bool {
-    [&b"ERROR"[..], b"CLIENT_ERROR", b"SERVER_ERROR"].iter().any(|word| reply.starts_with(word))
+/// Whether something in a reply says whose it is. Errors, the classic answers to lines of many keys and those of fences have nothing.
+fn is_confirmed(reply: &[u8]) -> bool {
+    let bare: [&[u8]; 6] = [b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR", b"VALUE ", b"END", b"MN"];
+    !bare.iter().any(|word| reply.starts_with(word))
 }
 
 /// Makes the announced length of a value so much shorter that its end is not where it should be.
