@@ -37,6 +37,8 @@ pub enum Asked {
     Delete,
     /// Adds to a counter; a missing one begins with this number.
     Increment(u64),
+    /// Adds to a counter that is there.
+    IncrementThere(u64),
     /// The server has lost everything: an operation of nobody.
     Clear,
 }

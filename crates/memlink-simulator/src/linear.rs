@@ -209,11 +209,12 @@ fn apply(state: Option<&Item>, asked: &Asked) -> (Answered, Option<Item>) {
         (Asked::Swap { .. }, _) => (Answered::Refused, held()),
         (Asked::Delete, Some(_)) => (Answered::Done, None),
         (Asked::Increment(delta), None) => (Answered::Count(*delta), Some(Item::Count(*delta))),
-        (Asked::Increment(delta), Some(Item::Count(count))) => {
+        (Asked::Increment(delta) | Asked::IncrementThere(delta), Some(Item::Count(count))) => {
             let count = count.wrapping_add(*delta);
             (Answered::Count(count), Some(Item::Count(count)))
         }
-        (Asked::Increment(_), Some(Item::Parts(_))) => (Answered::Fault, held()),
+        (Asked::Increment(_) | Asked::IncrementThere(_), Some(Item::Parts(_))) => (Answered::Fault, held()),
+        (Asked::IncrementThere(_), None) => (Answered::Refused, None),
         (Asked::Clear, _) => (Answered::Done, None),
     }
 }

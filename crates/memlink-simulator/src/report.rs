@@ -44,6 +44,10 @@ pub struct Report {
     pub renewed: u64,
     /// Error lines on a connection whose replies were altered: believed by whoever was at the head, as nothing confirms their place.
     pub errors_believed: u64,
+    /// Increments that may have been counted.
+    pub increments: u64,
+    /// Increments of which nobody knows whether they were counted.
+    pub increments_unknown: u64,
     /// Keys whose answers are explained by an order.
     pub keys: u64,
     /// Keys whose search was given up.
@@ -67,6 +71,8 @@ impl Report {
         self.connections += other.connections;
         self.renewed += other.renewed;
         self.errors_believed += other.errors_believed;
+        self.increments += other.increments;
+        self.increments_unknown += other.increments_unknown;
         self.keys += other.keys;
         self.undecided += other.undecided;
         self.simulated += other.simulated;
@@ -95,9 +101,11 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} connections, {} renewed · {} keys in order, {} undecided · {} error lines believed · {} s simulated",
+            "{} connections, {} renewed · {} increments, {} unknown · {} keys in order, {} undecided · {} error lines believed · {} s simulated",
             self.connections,
             self.renewed,
+            self.increments,
+            self.increments_unknown,
             self.keys,
             self.undecided,
             self.errors_believed,

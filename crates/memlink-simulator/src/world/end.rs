@@ -4,7 +4,7 @@ use memlink_testserver::Session;
 
 use super::World;
 use crate::command::Answer;
-use crate::history::{Answered, Asked, History};
+use crate::history::{Answered, Asked, History, Item};
 use crate::keys::Keys;
 use crate::link::Ending;
 use crate::plan::{Ask, LINKS, MS, Verb};
@@ -193,7 +193,12 @@ impl World {
             }
         }
         for index in 0..keys.len() {
-            self.note_last(index, &mut history);
+            let last = self.read_last(index);
+            if keys.get(index).is_counter {
+                self.judge_counter(index, last.as_ref());
+            }
+            let get = history.begin(keys.get(index).key.as_bytes(), u64::MAX - 1, Asked::Get);
+            history.answer(&get, u64::MAX, Answered::Item(last));
         }
         match history.check() {
             Ok(checked) => {
@@ -247,7 +252,7 @@ impl World {
     }
 
     /// What the server holds when all is over.
-    fn note_last(&mut self, index: usize, history: &mut History) {
+    fn read_last(&mut self, index: usize) -> Option<Item> {
         let owned = Keys::shared().get(index);
         let cache = &mut self.servers[owned.server].cache;
         let (mut session, mut said) = (Session::new(cache), BytesMut::new());
@@ -255,9 +260,33 @@ impl World {
         let now = std::time::Duration::from_secs(1_800_000_000);
         let _ = session.handle(cache, now, &mut BytesMut::from(&line[..]), &mut said);
         let value = said.windows(2).position(|pair| pair == b"\r\n").and_then(|at| said.get(at + 2..said.len() - 2));
-        let item = value.filter(|_| said.starts_with(b"VA")).and_then(|value| value::read(owned.key.as_bytes(), value));
-        let last = history.begin(owned.key.as_bytes(), u64::MAX - 1, Asked::Get);
-        history.answer(&last, u64::MAX, Answered::Item(item));
+        value.filter(|_| said.starts_with(b"VA")).and_then(|value| value::read(owned.key.as_bytes(), value))
+    }
+
+    /// A counter that was never lost holds at least what was answered, and at most what may have been counted besides.
+    fn judge_counter(&mut self, index: usize, last: Option<&Item>) {
+        let (mut answered, mut unknown) = (0, 0);
+        for operation in self.operations.iter().filter(|operation| operation.ask.key == index) {
+            let Verb::Increment(delta) = operation.ask.verb else { continue };
+            self.report.increments += 1;
+            match &operation.ending {
+                Some(Ending::Replied(Answer::Counted(_))) => answered += delta,
+                Some(Ending::Failed(Failure { outcome: Outcome::NotSent, .. })) => self.report.increments -= 1,
+                _ => {
+                    self.report.increments_unknown += 1;
+                    unknown += delta;
+                }
+            }
+        }
+        let server = Keys::shared().get(index).server;
+        let held = match last {
+            Some(Item::Count(count)) => *count,
+            _ => 0,
+        };
+        let was_cleared = self.cleared.iter().any(|(cleared, _)| *cleared == server);
+        if !was_cleared && !(answered..=answered + unknown).contains(&held) {
+            self.violate("P4", format!("a counter holds {held}; {answered} were answered, {unknown} are unknown"));
+        }
     }
 }
 
@@ -275,7 +304,8 @@ fn asked(operation: &crate::link::Operation) -> Option<Asked> {
             None => Asked::Set(number),
         },
         Verb::Delete => Asked::Delete,
-        Verb::Increment(delta) => Asked::Increment(delta),
+        Verb::Increment(delta) if Keys::shared().get(operation.ask.key).is_counter => Asked::Increment(delta),
+        Verb::Increment(delta) => Asked::IncrementThere(delta),
     })
 }
 
@@ -286,7 +316,7 @@ fn answered(key: &[u8], verb: Verb, answer: &Answer) -> Option<Answered> {
         Answer::Miss => Answered::Item(None),
         Answer::Stored { .. } | Answer::Deleted => Answered::Done,
         Answer::NotStored | Answer::Exists => Answered::Refused,
-        Answer::NotFound if matches!(verb, Verb::Swap(_) | Verb::Delete) => Answered::Refused,
+        Answer::NotFound if matches!(verb, Verb::Swap(_) | Verb::Delete | Verb::Increment(_)) => Answered::Refused,
         Answer::NotFound => return None,
         Answer::Counted(count) => Answered::Count(*count),
         Answer::Fault => Answered::Fault,

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use memlink_core::{Broken, Cause, Failure, Outcome, Tick};
 
 use super::World;
+use super::serve::ITEM_BYTES_MAX;
 use crate::command::Answer;
 use crate::history::Item;
 use crate::keys::Keys;
@@ -154,6 +155,20 @@ impl World {
                 "P5",
                 format!("link {link} loses connection {wired}, to which nothing like it has happened: {why}"),
             );
+        }
+    }
+
+    /// What a link holds is bounded by its limits, whatever comes.
+    pub(super) fn judge_bounds(&mut self, link: usize) {
+        let (limits, connection) = (&self.rules.limits, &self.links[link].connection);
+        let (stats, queued) = (connection.stats(), connection.queued_bytes());
+        // A single command may be larger, and is then alone.
+        let is_bounded = queued <= limits.queued_bytes_max.max(2 * ITEM_BYTES_MAX)
+            && stats.in_flight <= limits.in_flight_max
+            // Those who were promised room on a connection that was lost are in line again.
+            && stats.waiting <= limits.waiting_max + limits.in_flight_max;
+        if !is_bounded {
+            self.violate("P9", format!("link {link} holds {queued} bytes: {stats:?}"));
         }
     }
 

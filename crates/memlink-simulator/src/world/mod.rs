@@ -301,6 +301,7 @@ impl World {
             Next::Driver(link) => {
                 self.links[link].is_scheduled = false;
                 self.poll_driver(link);
+                self.judge_bounds(link);
             }
             Next::Timer(link, number) if self.links[link].timer == number => self.poll_driver(link),
             Next::Timer(..) => {}

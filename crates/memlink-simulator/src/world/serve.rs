@@ -189,8 +189,9 @@ impl World {
         let slot = self.links[self.wired[n].link].slot;
         let wired = &mut self.wired[n];
         if let Some(held) = wired.held.take() {
-            // What confirms no place can be in any.
-            let is_told = is_confirmed(&said) || is_confirmed(&held);
+            // Two that are alike and confirm no place are not told from one another.
+            let (one, other) = (Confirmed::of(&held), Confirmed::of(&said));
+            let is_told = one != other || one == Confirmed::Opaque;
             wired.suffered.alterations += u32::from(is_told);
             let order = if is_told { [&said, &held] } else { [&held, &said] };
             order.iter().for_each(|reply| wired.output.extend_from_slice(reply));
@@ -296,10 +297,26 @@ impl World {
     }
 }
 
-/// Whether something in a reply says whose it is. Errors, the classic answers to lines of many keys and those of fences have nothing.
-fn is_confirmed(reply: &[u8]) -> bool {
-    let bare: [&[u8]; 6] = [b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR", b"VALUE ", b"END", b"MN"];
-    !bare.iter().any(|word| reply.starts_with(word))
+/// What says whose a reply is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Confirmed {
+    /// Its opaque.
+    Opaque,
+    /// Its kind: that of a fence.
+    Fence,
+    /// Nothing: an error, or the answer to a line of many keys.
+    Nothing,
+}
+
+impl Confirmed {
+    fn of(reply: &[u8]) -> Confirmed {
+        let bare: [&[u8]; 5] = [b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR", b"VALUE ", b"END"];
+        match bare.iter().any(|word| reply.starts_with(word)) {
+            true => Confirmed::Nothing,
+            false if reply.starts_with(b"MN") => Confirmed::Fence,
+            false => Confirmed::Opaque,
+        }
+    }
 }
 
 /// Makes the announced length of a value so much shorter that its end is not where it should be.

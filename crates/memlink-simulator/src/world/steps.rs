@@ -226,30 +226,37 @@ fn forms(ask: &Ask, cas: Option<u64>, opaque: bool) -> Vec<Form> {
     let keys = Keys::shared();
     let owned = keys.get(ask.key);
     let (key, hint) = (owned.key.clone(), ask.number.to_string());
-    let stored = |len: usize| value(owned.key.as_bytes(), ask.number, len);
-    let set =
-        |mode: SetMode, len: usize| Set::with_mode(mode, key.clone(), stored(len)).proxy_location(&hint).with_cas();
+    let set = |mode: SetMode, len: usize| {
+        let stored = value(owned.key.as_bytes(), ask.number, len);
+        Set::with_mode(mode, key.clone(), stored).proxy_location(&hint).with_cas()
+    };
     let form = match ask.verb {
-        Verb::Get if opaque && ask.number % 2 == 0 => Form::Get(Get::new(key)),
-        Verb::Get => Form::Get(Get::new(key).with_cas().proxy_location(&hint)),
+        Verb::Get if opaque && ask.number.is_multiple_of(2) => Form::Get(prepared(Get::new(key))),
+        Verb::Get => Form::Get(prepared(Get::new(key).with_cas().proxy_location(&hint))),
         Verb::GetMany => {
             let many = keys.of_server(owned.server).filter(|index| !keys.get(*index).is_counter);
             let many = many.map(|index| keys.get(index).key.clone()).collect();
-            return vec![Form::Many(MultiGet::new(many)), Form::Fence(Noop)];
+            return vec![Form::Many(prepared(MultiGet::new(many))), Form::Fence(Noop)];
         }
-        Verb::Set(len) => Form::Set(set(SetMode::Set, len)),
-        Verb::SetTooLarge => Form::Set(set(SetMode::Set, ITEM_BYTES_MAX + 100)),
-        Verb::Add(len) => Form::Set(set(SetMode::Add, len)),
-        Verb::Append(len) => Form::Set(set(SetMode::Append, len)),
-        Verb::Swap(len) => match cas {
-            Some(cas) => Form::Set(set(SetMode::Set, len).compare_cas(cas)),
-            None => Form::Set(set(SetMode::Set, len)),
-        },
-        Verb::Delete => Form::Delete(Delete::new(key).proxy_location(&hint)),
+        Verb::Set(len) => Form::Set(prepared(set(SetMode::Set, len))),
+        Verb::SetTooLarge => Form::Set(prepared(set(SetMode::Set, ITEM_BYTES_MAX + 100))),
+        Verb::Add(len) => Form::Set(prepared(set(SetMode::Add, len))),
+        Verb::Append(len) => Form::Set(prepared(set(SetMode::Append, len))),
+        Verb::Swap(len) => {
+            let set = set(SetMode::Set, len);
+            Form::Set(prepared(cas.map_or(set.clone(), |cas| set.compare_cas(cas))))
+        }
+        Verb::Delete => Form::Delete(prepared(Delete::new(key).proxy_location(&hint))),
         Verb::Increment(delta) => {
-            let count = Arithmetic::increment(key).delta(delta).initial(delta).with_value();
-            Form::Count(count.proxy_location(&hint))
+            let count = Arithmetic::increment(key).delta(delta).with_value().proxy_location(&hint);
+            Form::Count(prepared(if owned.is_counter { count.initial(delta) } else { count }))
         }
     };
     vec![form]
+}
+
+/// As the client does before it sends anything. No history asks for what would be refused.
+fn prepared<V: memlink_meta::Verb>(mut command: V) -> V {
+    let _ = command.prepare(|| 1_700_000_000);
+    command
 }

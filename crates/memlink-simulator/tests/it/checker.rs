@@ -36,7 +36,7 @@ fn parts(parts: &[u64]) -> Item {
 
 #[test]
 fn what_an_order_explains_is_accepted() {
-    use Asked::{Add, Append, Clear, Delete, Get, Increment, Set, SetTooLarge, Swap};
+    use Asked::{Add, Append, Clear, Delete, Get, Increment, IncrementThere, Set, SetTooLarge, Swap};
     let cases: &[(&str, &[Line])] = &[
         ("nothing at all", &[]),
         ("one after another", &[(0, 1, Set(1), DONE), (2, 3, Get, got(1)), (4, 5, Delete, DONE), (6, 7, Get, MISS)]),
@@ -73,6 +73,9 @@ fn what_an_order_explains_is_accepted() {
                 (14, 15, SetTooLarge, Some(Answered::Fault)),
                 (16, 17, Append(5), REFUSED),
                 (18, 19, Delete, REFUSED),
+                (20, 21, IncrementThere(1), REFUSED),
+                (22, 23, Increment(3), counted(3)),
+                (24, 25, IncrementThere(1), counted(4)),
             ],
         ),
         ("a server that lost everything", &[(0, 1, Set(1), DONE), (2, 2, Clear, DONE), (3, 4, Get, MISS)]),
