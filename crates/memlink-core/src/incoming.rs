@@ -337,6 +337,20 @@ impl<P: Protocol> Incoming<P> {
         self.unasked.frames.drain(..)
     }
 
+    /// Takes commands out of the order without their replies: only a mutant does.
+    pub(crate) fn pop_where(&mut self, is_popped: impl Fn(Token) -> bool) -> usize {
+        let before = self.pending.len();
+        self.pending.retain(|entry| !is_popped(entry.token));
+        before - self.pending.len()
+    }
+
+    /// Goes on with the order of an old connection on a new one: only a mutant does.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn keep_pending_of(&mut self, old: &mut Incoming<P>) {
+        self.pending.append(&mut old.pending);
+    }
+
     /// Whether a reply is owed.
     #[must_use]
     pub fn is_owed(&self) -> bool {

@@ -35,6 +35,7 @@ mod frame;
 mod incoming;
 mod input;
 mod limits;
+mod mutants;
 mod outgoing;
 mod pending;
 mod protocol;
@@ -49,6 +50,9 @@ pub use error::{Broken, Cause, Failure, Outcome};
 pub use frame::{Frame, Reply, padded};
 pub use incoming::{Framed, Incoming};
 pub use limits::Limits;
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub use mutants::Mutant;
 pub use outgoing::Transmit;
 pub use protocol::{Ask, Protocol, Refusal, Step, Verdict};
 pub use stats::Stats;

@@ -11,7 +11,7 @@ use crate::{Expect, Invalid, Meta, Peer, Version, error::printable, expect::Shap
 ///  (credentials)  version                      ->  CLIENT_ERROR unauthenticated
 ///  (credentials)  set memlink_auth 0 -1 <n>    ->  STORED
 ///                 version                      ->  VERSION 1.6.45
-///                 mg memlink:probe s           ->  EN, or HD
+///                 mg memlink:probe s Oprobe    ->  EN Oprobe, or HD s0 Oprobe
 /// ```
 ///
 /// The last one asks for an item, which needs not be there: a server is ready when it answers what users ask, and not when it can say
@@ -133,10 +133,10 @@ impl Meta {
             (Opening::Version, Some(line)) => {
                 let text = line.strip_prefix(b"VERSION ").ok_or_else(|| refuse(line))?;
                 let (version, text) = self.judge(text)?;
-                out.put(b"mg memlink:probe s\r\n");
+                out.put(b"mg memlink:probe s Oprobe\r\n");
                 Opening::Probe { version, text }
             }
-            (Opening::Probe { version, text }, Some(line)) if is_of_get(line) => {
+            (Opening::Probe { version, text }, Some(line)) if is_of_probe(line, version) => {
                 return Ok(Step::Ready(Peer::named(version, &text, self.opaque)));
             }
             (Opening::Probe { text, .. }, Some(line)) if is_error(line) => return Err(too_old(&text)),
@@ -159,9 +159,13 @@ impl Meta {
     }
 }
 
-/// What a server that knows meta commands answers to a get.
-fn is_of_get(line: &[u8]) -> bool {
-    matches!(line, b"EN" | b"HD" | [b'E', b'N', b' ', ..] | [b'H', b'D', b' ', ..]) || line.starts_with(b"SERVER_ERROR")
+/// Whether a line answers the get, by the opaque that no user's command has. Servers before 1.6.18 leave it out of a miss, and error
+/// lines have none.
+fn is_of_probe(line: &[u8], version: Version) -> bool {
+    let line = line.trim_ascii_end();
+    let is_status = line.starts_with(b"EN ") || line.starts_with(b"HD ");
+    let is_old = version < Version::new(1, 6, 18) && line == b"EN";
+    is_status && line.ends_with(b" Oprobe") || is_old || line.starts_with(b"SERVER_ERROR")
 }
 
 fn ask_version(out: &mut Encoder<'_>) -> Opening {

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::mutants::Mutated;
 use crate::outgoing::{Outgoing, Transmit};
 use crate::pending::Entry;
 use crate::waiters::Waiters;
@@ -94,6 +95,7 @@ pub struct Connection<P: Protocol, W> {
     is_driver_notified: bool,
     driver_armed: Tick,
     stats: Stats,
+    mutated: Mutated,
 }
 
 /// How the way to the server stands.
@@ -155,7 +157,15 @@ impl<P: Protocol, W> Connection<P, W> {
             is_driver_notified: false,
             driver_armed: Tick::NEVER,
             stats: Stats::default(),
+            mutated: Mutated::default(),
         }
+    }
+
+    /// Gives this connection a historical bug, for tests of the tests.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn mutate(&mut self, mutant: crate::Mutant) {
+        self.mutated.by = Some(mutant);
     }
 
     /// Lets go of memory that an idle connection does not need.
