@@ -188,7 +188,7 @@ impl<P: Protocol, W> Connection<P, W> {
         woken: &mut Vec<W>,
     ) -> Result<Admission, Refused> {
         let nothing = Admission { token, wake_driver: false, may_write: false };
-        let Some(Place::Admitted { life, turn }) = self.waiters.place_mut(token) else { return Ok(nothing) };
+        let Some(Place::Admitted { life, turn, .. }) = self.waiters.place_mut(token) else { return Ok(nothing) };
         let (is_promised, len) = (*life == self.life, turn.len);
         if !is_promised {
             let Some(waiter) = waiter.take() else { return Ok(nothing) };
@@ -246,7 +246,7 @@ impl<P: Protocol, W> Connection<P, W> {
                 // It may have been the first, and too large for the room there is.
                 gone.woken = self.admit_one();
             }
-            Some(Place::Admitted { life, turn }) => {
+            Some(Place::Admitted { life, turn, .. }) => {
                 self.stats.cancelled += 1;
                 if life == self.life {
                     self.release(turn.len);

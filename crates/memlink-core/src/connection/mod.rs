@@ -90,6 +90,8 @@ pub struct Connection<P: Protocol, W> {
     trash: Vec<Bytes>,
     /// When promises that were not used are looked at.
     promises_at: Tick,
+    /// Promises of an earlier round are looked at then; those of this one were made since the last look.
+    promise_round: u32,
     opening_ends: Tick,
     is_driver_notified: bool,
     driver_armed: Tick,
@@ -151,6 +153,7 @@ impl<P: Protocol, W> Connection<P, W> {
             left_at: VecDeque::new(),
             trash: Vec::new(),
             promises_at: Tick::NEVER,
+            promise_round: 0,
             opening_ends: Tick::NEVER,
             is_driver_notified: false,
             driver_armed: Tick::NEVER,

@@ -37,7 +37,7 @@ impl<P: Protocol, W> Connection<P, W> {
         if !self.has_room_for(len) {
             return None;
         }
-        let waiter = self.waiters.admit_next(self.life)?;
+        let waiter = self.waiters.admit_next(self.life, self.promise_round)?;
         self.reserved += 1;
         // No overflow: either the sum is within the bound, or this is the only promise.
         self.reserved_bytes += len;
