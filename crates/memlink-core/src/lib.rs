@@ -36,6 +36,7 @@ mod incoming;
 mod input;
 mod limits;
 mod outgoing;
+mod pace;
 mod pending;
 mod protocol;
 mod stats;

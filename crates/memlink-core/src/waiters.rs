@@ -207,15 +207,24 @@ impl<W> Waiters<W> {
         self.waiting += 1;
     }
 
-    /// About how many bytes the first in line wants to send.
-    pub(crate) fn first_in_line(&mut self) -> Option<usize> {
+    /// About how many bytes the first in line wants to send, and until when it waits.
+    pub(crate) fn first_in_line(&mut self) -> Option<(usize, Tick)> {
         while let Some((_, token)) = self.line.front().copied() {
             if let Some(Place::Waiting { turn, .. }) = self.place_mut(token) {
-                return Some(turn.len);
+                return Some((turn.len, self.deadlines.of(token.index)));
             }
             self.line.pop_front();
         }
         None
+    }
+
+    /// Ends the wait of the first in line and hands out whom to wake.
+    pub(crate) fn end_first(&mut self, failure: &Failure, woken: &mut Vec<W>) {
+        if self.first_in_line().is_some()
+            && let Some((_, token)) = self.line.pop_front()
+        {
+            self.end_one(token.index, woken, &mut |_| Some(failure.clone()));
+        }
     }
 
     /// Admits the first in line and hands out whom to wake.

@@ -100,7 +100,7 @@ impl<P: Protocol, W> Connection<P, W> {
         }
         self.sync(incoming.written);
         let mut ready = core::mem::take(incoming.ready());
-        let mut result = Ok(());
+        let (mut result, replies) = (Ok(()), ready.len());
         for (token, reply) in ready.drain(..) {
             self.in_flight -= 1;
             if token == Token::OPENING {
@@ -112,6 +112,7 @@ impl<P: Protocol, W> Connection<P, W> {
             }
         }
         *incoming.ready() = ready;
+        self.pace.count(now, replies, self.waiters.waiting() > 0);
         self.admit(woken);
         result
     }

@@ -80,6 +80,7 @@ impl<P: Protocol, W> Connection<P, W> {
         woken: &mut Vec<W>,
     ) -> Result<(), Broken> {
         self.sync(transmit.written());
+        self.pace.pass(now);
         self.expire(now, woken);
         self.take_promises_back(now);
         self.place(transmit);

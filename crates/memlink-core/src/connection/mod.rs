@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::outgoing::{Outgoing, Transmit};
+use crate::pace::Pace;
 use crate::pending::Entry;
 use crate::waiters::Waiters;
 use crate::{Cause, Limits, Protocol, Stats, Tick};
@@ -93,6 +94,7 @@ pub struct Connection<P: Protocol, W> {
     /// Promises of an earlier round are looked at then; those of this one were made since the last look.
     promise_round: u32,
     opening_ends: Tick,
+    pace: Pace,
     is_driver_notified: bool,
     driver_armed: Tick,
     stats: Stats,
@@ -155,6 +157,7 @@ impl<P: Protocol, W> Connection<P, W> {
             promises_at: Tick::NEVER,
             promise_round: 0,
             opening_ends: Tick::NEVER,
+            pace: Pace::default(),
             is_driver_notified: false,
             driver_armed: Tick::NEVER,
             stats: Stats::default(),
