@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::mutants::Mutated;
 use crate::outgoing::{Outgoing, Transmit};
+use crate::pace::Pace;
 use crate::pending::Entry;
 use crate::waiters::Waiters;
 use crate::{Cause, Limits, Protocol, Stats, Tick};
@@ -91,7 +92,10 @@ pub struct Connection<P: Protocol, W> {
     trash: Vec<Bytes>,
     /// When promises that were not used are looked at.
     promises_at: Tick,
+    /// Promises of an earlier round are looked at then; those of this one were made since the last look.
+    promise_round: u32,
     opening_ends: Tick,
+    pace: Pace,
     is_driver_notified: bool,
     driver_armed: Tick,
     stats: Stats,
@@ -153,7 +157,9 @@ impl<P: Protocol, W> Connection<P, W> {
             left_at: VecDeque::new(),
             trash: Vec::new(),
             promises_at: Tick::NEVER,
+            promise_round: 0,
             opening_ends: Tick::NEVER,
+            pace: Pace::default(),
             is_driver_notified: false,
             driver_armed: Tick::NEVER,
             stats: Stats::default(),

@@ -87,6 +87,7 @@ impl<P: Protocol, W> Connection<P, W> {
         self.left_at.clear();
         self.opening_ends = Tick::NEVER;
         self.promises_at = Tick::NEVER;
+        self.pace.forget();
         Remains {
             _outgoing: core::mem::replace(&mut self.outgoing, Outgoing::new()),
             _unfinished: self.unfinished.take(),
