@@ -269,7 +269,7 @@ impl<P: Protocol> Incoming<P> {
             return Err(Broken::ReplyTooLarge { len: total as u64 });
         }
         self.want = total;
-        self.input.expect(total);
+        self.input.expect(total, self.ready.capacity() * size_of::<(Token, Option<Reply>)>());
         Ok(())
     }
 
