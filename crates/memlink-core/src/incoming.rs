@@ -111,6 +111,18 @@ impl<P: Protocol> Incoming<P> {
         self.input.read_with(read)
     }
 
+    /// Since when something is owed and not one byte has come; `None` while nothing is owed.
+    #[must_use]
+    pub fn silent_since(&self) -> Option<Tick> {
+        self.is_owed().then(|| self.received_at.max(self.owed_since))
+    }
+
+    /// How many bytes the reply that is being read still lacks, as far as is known.
+    #[must_use]
+    pub fn lacking(&self) -> usize {
+        self.want.saturating_sub(self.available())
+    }
+
     /// Says that `n` bytes were read ([`read_with`](Incoming::read_with)).
     pub fn handle_input(&mut self, now: Tick, n: usize) {
         if n == 0 {

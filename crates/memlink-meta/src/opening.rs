@@ -10,11 +10,15 @@ use crate::{Expect, Invalid, Meta, Peer, Version, error::printable, expect::Shap
 /// ```text
 ///  (credentials)  set memlink_auth 0 -1 <n>    ->  STORED
 ///                 version                      ->  VERSION 1.6.45
-///                 mn                           ->  MN
+///                 mg memlink:probe s           ->  EN, or HD
 /// ```
 ///
+/// The last one asks for an item, which needs not be there: a server is ready when it answers what users ask, and not when it can say
+/// its name. A proxy whose own server is away answers with an error, and is ready too: it speaks, and others of its servers may be
+/// there.
+///
 /// Each step waits for the one before. A server that wants credentials and gets none answers `version` with an error,
-/// and a line as short as `mn` behind it with closing the connection (1.6.44 and newer), which may take the first
+/// and a short line behind it with closing the connection (1.6.44 and newer), which may take the first
 /// answer with it. One more round trip per connection is a small price for an operator who reads "wants credentials"
 /// instead of "connection closed".
 #[derive(Debug, Default)]
@@ -24,8 +28,8 @@ pub(crate) enum Opening {
     Start,
     Credentials,
     Version,
-    /// The barrier, behind a server that named itself so.
-    Barrier {
+    /// A get, of a server that named itself so.
+    Probe {
         version: Version,
         text: Box<str>,
     },
@@ -121,15 +125,13 @@ impl Meta {
             (Opening::Version, Some(line)) => {
                 let text = line.strip_prefix(b"VERSION ").ok_or_else(|| refuse(line))?;
                 let (version, text) = self.judge(text)?;
-                out.put(b"mn\r\n");
-                Opening::Barrier { version, text }
+                out.put(b"mg memlink:probe s\r\n");
+                Opening::Probe { version, text }
             }
-            (Opening::Barrier { version, text }, Some(b"MN")) => {
+            (Opening::Probe { version, text }, Some(line)) if is_of_get(line) => {
                 return Ok(Step::Ready(Peer::named(version, &text, self.opaque)));
             }
-            (Opening::Barrier { text, .. }, Some(line)) if is_error(line) && !line.starts_with(b"SERVER_ERROR") => {
-                return Err(too_old(&text));
-            }
+            (Opening::Probe { text, .. }, Some(line)) if is_error(line) => return Err(too_old(&text)),
             (_, Some(line)) => return Err(refuse(line)),
             (_, None) => return Err(incompatible("the opening exchange was begun twice")),
         };
@@ -147,6 +149,11 @@ impl Meta {
         }
         Ok((version, text))
     }
+}
+
+/// What a server that knows meta commands answers to a get.
+fn is_of_get(line: &[u8]) -> bool {
+    matches!(line, b"EN" | b"HD" | [b'E', b'N', b' ', ..] | [b'H', b'D', b' ', ..]) || line.starts_with(b"SERVER_ERROR")
 }
 
 fn ask_version(out: &mut Encoder<'_>) -> Opening {

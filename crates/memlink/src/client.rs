@@ -54,6 +54,8 @@ struct Shared {
 pub(crate) struct Counters {
     wins_taken_by_accident: AtomicU64,
     wins_given_back: AtomicU64,
+    reads_without_server: AtomicU64,
+    writes_without_server: AtomicU64,
 }
 
 impl Counters {
@@ -65,8 +67,21 @@ impl Counters {
         self.wins_given_back.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn read(&self) -> (u64, u64) {
-        (self.wins_taken_by_accident.load(Ordering::Relaxed), self.wins_given_back.load(Ordering::Relaxed))
+    /// A request went without an answer because its server was down, and its caller took that for one.
+    pub(crate) fn without_server(&self, is_read: bool) {
+        let counter = if is_read { &self.reads_without_server } else { &self.writes_without_server };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Wins: taken by accident, given back. Without a server: reads, writes.
+    pub(crate) fn read(&self) -> [u64; 4] {
+        let counters = [
+            &self.wins_taken_by_accident,
+            &self.wins_given_back,
+            &self.reads_without_server,
+            &self.writes_without_server,
+        ];
+        counters.map(|counter| counter.load(Ordering::Relaxed))
     }
 }
 
@@ -83,7 +98,8 @@ impl Client {
         }
     }
 
-    /// The configured name of the server that `key` belongs to, as the servers are now.
+    /// The configured name of the server that `key` belongs to, as the servers are now; while none has been found, where they are looked
+    /// for.
     ///
     /// # Errors
     ///

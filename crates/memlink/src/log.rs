@@ -49,12 +49,16 @@ impl Limiter {
             Event::Dialling { .. } => {}
             Event::Opened { .. }
             | Event::Replaced { .. }
+            | Event::Resumed { .. }
             | Event::Added { .. }
             | Event::Removed { .. }
             | Event::Reweighted { .. } => tracing::info!(server, suppressed, "{event}"),
             Event::DialFailed { .. }
             | Event::TlsFilesRefused { .. }
             | Event::RenewalFailed { .. }
+            | Event::LookUpFailed { .. }
+            | Event::DiscoveryFailed { .. }
+            | Event::Suspended { .. }
             | Event::Closed { .. } => tracing::warn!(server, suppressed, "{event}"),
         }
     }

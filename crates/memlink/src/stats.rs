@@ -13,6 +13,12 @@ pub struct ClientStats {
     pub wins_taken_by_accident: u64,
     /// How many of these elections were given back to the server.
     pub wins_given_back: u64,
+    /// Reads that were misses because their server was down ([`WhenDown::Miss`](crate::WhenDown)).
+    pub reads_without_server: u64,
+    /// Writes that were dropped because their server was down ([`WhenDown::Miss`](crate::WhenDown)).
+    pub writes_without_server: u64,
+    /// Commands that went to a stand-in because their server was down ([`WhenDown::NextServer`](crate::WhenDown)).
+    pub substituted: u64,
 }
 
 /// What the connections to one server have done.
@@ -40,7 +46,15 @@ impl Client {
             version: topology.with_peer(index, |peer| peer.text().to_owned()),
             counters: topology.stats(index),
         });
-        let (wins_taken_by_accident, wins_given_back) = self.counters().read();
-        ClientStats { servers: servers.collect(), wins_taken_by_accident, wins_given_back }
+        let [wins_taken_by_accident, wins_given_back, reads_without_server, writes_without_server] =
+            self.counters().read();
+        ClientStats {
+            servers: servers.collect(),
+            wins_taken_by_accident,
+            wins_given_back,
+            reads_without_server,
+            writes_without_server,
+            substituted: self.cluster().substituted(),
+        }
     }
 }

@@ -108,7 +108,7 @@ impl<P: Protocol, W> Connection<P, W> {
                 self.stats.waited += 1;
                 Ok(self.in_line(token, deadline))
             }
-            Phase::Down(cause) | Phase::Reopening(cause) => Err(not_sent(cause.clone())),
+            Phase::Suspended(cause) | Phase::Down(cause) | Phase::Reopening(cause) => Err(not_sent(cause.clone())),
             Phase::Draining | Phase::Shutdown => Err(not_sent(Cause::Shutdown)),
         }
     }

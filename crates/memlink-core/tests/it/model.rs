@@ -102,7 +102,13 @@ fn step(world: &mut World, random: &mut Random) {
             world.down(cause);
         }
         _ if !world.is_up => world.open(),
-        _ => {}
+        _ if random.one_in(2) => {
+            world.begin_renewal();
+        }
+        _ if random.one_in(4) => world.break_renewal(),
+        _ => {
+            world.end_renewal();
+        }
     }
 }
 
@@ -134,6 +140,9 @@ fn live(world: &World, random: &mut Random) -> Option<usize> {
 fn come_to_rest(world: &mut World) {
     world.end_inline();
     world.look_all();
+    if !world.end_renewal() {
+        world.break_renewal();
+    }
     for _ in 0..20 {
         if !world.is_up {
             world.open();
@@ -155,7 +164,8 @@ fn come_to_rest(world: &mut World) {
     assert!(*world.connection.phase() == Phase::Open || !world.is_up);
 }
 
-fn run(seed: u64) {
+/// How many connections have taken the place of another.
+fn run(seed: u64) -> usize {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let line = Line { rounds: random.below(3) as usize, has_greeting: false, is_old: random.one_in(2) };
     let limits = limits(&mut random);
@@ -167,18 +177,26 @@ fn run(seed: u64) {
         world.check();
     }
     come_to_rest(&mut world);
+    world.renewals
 }
 
 #[test]
 fn random_histories() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("CORE_SEED") {
-        return run(seed);
+        run(seed);
+        return;
     }
+    let mut renewals = 0;
     for seed in 0..number("CORE_SEEDS").unwrap_or(1_500) {
-        if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
-            eprintln!("replay with CORE_SEED={seed}");
-            std::panic::resume_unwind(panic);
+        match std::panic::catch_unwind(|| run(seed)) {
+            Ok(renewed) => renewals += renewed,
+            Err(panic) => {
+                eprintln!("replay with CORE_SEED={seed}");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
+    println!("{renewals} connections have taken the place of another");
+    assert!(renewals > 0);
 }

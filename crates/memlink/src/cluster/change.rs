@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::topology::{Member, Topology};
 use super::{Cluster, Shared};
-use crate::config::{ConfigError, Server};
+use crate::config::{ConfigError, Server, check_servers};
 use crate::event::Event;
 use crate::link::LinkProtocol;
 use crate::pool::Pool;
@@ -102,13 +102,16 @@ impl<P: LinkProtocol> Shared<P> {
         if !wanted.is_empty() && before.servers().eq(&wanted) {
             return Ok(Changes::none());
         }
-        super::check(&wanted, &self.settings)?;
+        if wanted.is_empty() {
+            return Err(ConfigError::NoServer);
+        }
+        check_servers(&wanted, &self.settings)?;
         let router = self.routing.router(&wanted)?;
         let (after, changes) = self.exchanged(&before, wanted, router);
         // From here on no new command goes to a server that was removed; those that come too late look here again.
         self.topology.send_replace(after);
-        let stand_in = before.is_empty().then(|| before.pools().cloned()).into_iter().flatten();
-        let leaving: Vec<_> = changes.leaving.iter().cloned().chain(stand_in).collect();
+        let placeholder = before.is_empty().then(|| before.pools().cloned()).into_iter().flatten();
+        let leaving: Vec<_> = changes.leaving.iter().cloned().chain(placeholder).collect();
         drop(is_closed);
         leaving.iter().for_each(|pool| pool.begin_close(grace));
         self.tell(&changes);
@@ -142,12 +145,13 @@ impl<P: LinkProtocol> Shared<P> {
         let stays = |old: &Member<P>| members.iter().any(|member| Arc::ptr_eq(&member.pool, &old.pool));
         changes.leaving = before.members().iter().filter(|old| !stays(old)).map(|old| old.pool.clone()).collect();
         changes.removed = changes.leaving.iter().map(|pool| pool.name().clone()).collect();
-        (Topology::new(before.number() + 1, members, router, self.settings.clone()), changes)
+        let (settings, substituted) = (self.settings.clone(), before.substituted().clone());
+        (Topology::new(before.number() + 1, members, router, settings, substituted), changes)
     }
 
     /// A pool for a server, which nothing dials yet.
     pub(super) fn pool(&self, server: &Server) -> Arc<Pool<P>> {
-        Arc::new(Pool::new(server, &self.protocol, &self.link_options, self.settings.connections))
+        Arc::new(Pool::new(server, &self.protocol, &self.link_options, self.settings.lanes()))
     }
 
     fn tell(&self, changes: &Changes<P>) {

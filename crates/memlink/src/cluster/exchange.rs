@@ -7,7 +7,7 @@ use std::time::Duration;
 use memlink_core::Command;
 
 use self::sealed::Route;
-use super::Cluster;
+use super::{Cluster, found_no_server};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::link::{Call, CallError, Link, LinkProtocol, Timing};
 use crate::retry;
@@ -57,6 +57,13 @@ impl<C, K: AsRef<[u8]>> Route<C> for ByKey<K> {
     }
 }
 
+impl<P: LinkProtocol, C: Command<P>> Exchange<P, C> {
+    /// Over this link and no other.
+    pub(crate) fn over(link: Arc<Link<P>>, command: C, timing: Timing) -> Exchange<P, C> {
+        Exchange::new(link, None, ThisServer, command, timing)
+    }
+}
+
 impl<P: LinkProtocol, C: Command<P>, D> Exchange<P, C, D> {
     pub(super) fn new(
         link: Arc<Link<P>>,
@@ -103,21 +110,44 @@ impl<P: LinkProtocol, C: Command<P> + Unpin, D: Destination<C> + Unpin> Future f
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Exchange { command, attempts, cluster, destination } = &mut *self;
-        attempts.poll(cx, command, || cluster.as_ref()?.lane_of(destination.key(command)?))
+        attempts.poll(cx, command, |why| why.link(cluster.as_ref()?, destination.key(command)?, command.size_hint()))
     }
 }
+
+/// Why a command that was not sent is to go elsewhere.
+pub(crate) enum Elsewhere<'a, P: LinkProtocol> {
+    /// Its server was removed.
+    Removed,
+    /// The server of this link is down.
+    Down(&'a Link<P>),
+}
+
+impl<P: LinkProtocol> Elsewhere<'_, P> {
+    /// Where to, if anywhere.
+    pub(crate) fn link(&self, cluster: &Cluster<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+        match self {
+            Elsewhere::Removed => cluster.lane_of(key, len),
+            Elsewhere::Down(link) => cluster.instead_of(link, key, len),
+        }
+    }
+}
+
+/// Says where to, if anywhere.
+type Where<'a, P> = dyn Fn(Elsewhere<'_, P>) -> Option<Arc<Link<P>>> + 'a;
 
 /// The attempts to send one command, which its owner keeps and lends to every poll.
 pub(crate) struct Attempts<P: LinkProtocol> {
     call: Call<P>,
     /// How many have ended by the loss of a connection.
     made: u32,
+    /// How many stand-ins were tried.
+    stand_ins: u32,
 }
 
 impl<P: LinkProtocol> Attempts<P> {
     #[inline]
     pub(super) fn new(link: Arc<Link<P>>, timing: Timing) -> Attempts<P> {
-        Attempts { call: Call::new(link, timing), made: 0 }
+        Attempts { call: Call::new(link, timing), made: 0, stand_ins: 0 }
     }
 
     /// The configured name of the server it goes to.
@@ -125,13 +155,19 @@ impl<P: LinkProtocol> Attempts<P> {
         self.call.link().name()
     }
 
-    /// `elsewhere` says where the command belongs when its server was removed before it was sent.
+    /// The link it went over last.
+    #[inline]
+    pub(crate) fn link(&self) -> &Arc<Link<P>> {
+        self.call.link()
+    }
+
+    /// `elsewhere` says where the command may go that its server has not taken.
     #[inline]
     pub(crate) fn poll<C: Command<P>>(
         &mut self,
         cx: &mut Context<'_>,
         command: &C,
-        elsewhere: impl Fn() -> Option<Arc<Link<P>>>,
+        elsewhere: impl Fn(Elsewhere<'_, P>) -> Option<Arc<Link<P>>>,
     ) -> Poll<Result<C::Output, Error>> {
         loop {
             match ready!(self.call.poll(cx, command)) {
@@ -147,24 +183,30 @@ impl<P: LinkProtocol> Attempts<P> {
 
     /// What to tell the caller, unless there is to be another attempt.
     #[cold]
-    fn failed(&mut self, error: &CallError, elsewhere: &dyn Fn() -> Option<Arc<Link<P>>>) -> Option<Error> {
+    fn failed(&mut self, error: &CallError, elsewhere: &Where<'_, P>) -> Option<Error> {
         let error = Error::call(self.server_name().clone(), error);
-        if error.kind() == ErrorKind::Closed && error.outcome() == Outcome::NotSent {
-            // Its server was removed. Each time costs a change of the topology, and all of them one deadline.
-            return match elsewhere() {
-                Some(link) if !Arc::ptr_eq(&link, self.call.link()) => {
-                    self.call.move_to(link);
-                    None
-                }
-                _ => Some(error),
-            };
+        let link = self.call.link();
+        let next = if error.kind() == ErrorKind::Closed && error.outcome() == Outcome::NotSent {
+            // Each time costs a change of the topology, and all of them one deadline.
+            elsewhere(Elsewhere::Removed)
+        } else if found_no_server(&error) && self.stand_ins < retry::STAND_INS_MAX {
+            self.stand_ins += 1;
+            elsewhere(Elsewhere::Down(link))
+        } else {
+            self.made = self.made.saturating_add(1);
+            if !retry::repeats_unasked(error.kind(), error.outcome(), self.made) || !link.may_retry() {
+                return Some(error);
+            }
+            self.call.again();
+            return None;
+        };
+        match next {
+            Some(next) if !Arc::ptr_eq(&next, link) => {
+                self.call.move_to(next);
+                None
+            }
+            _ => Some(error),
         }
-        self.made = self.made.saturating_add(1);
-        if !retry::repeats_unasked(error.kind(), error.outcome(), self.made) {
-            return Some(error);
-        }
-        self.call.again();
-        None
     }
 }
 

@@ -9,18 +9,23 @@
 
 mod change;
 mod exchange;
+mod policy;
 mod routing;
+#[cfg(feature = "schemes")]
+mod scheme;
 mod topology;
 
 pub use change::{Changes, TopologyWatch};
-pub(crate) use exchange::{Attempts, sealed};
+pub(crate) use exchange::{Attempts, Elsewhere, sealed};
 pub use exchange::{ByKey, Destination, Exchange, ThisServer};
+pub(crate) use policy::found_no_server;
 pub use routing::Routing;
 pub(crate) use routing::{Fixed, OwnRing};
 pub use topology::Topology;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use memlink_core::{Command, Stats};
@@ -28,7 +33,7 @@ use memlink_ring::Router;
 use tokio::sync::watch;
 
 use self::topology::Member;
-use crate::config::{ConfigError, Server, Settings};
+use crate::config::{ConfigError, Lanes, Server, Settings, check_servers};
 use crate::error::Error;
 use crate::link::{Connector, Dialer, Link, LinkOptions, LinkProtocol, LinkState, Timing, Way};
 use crate::pool::Pool;
@@ -65,6 +70,8 @@ struct Shared<P: LinkProtocol> {
     topology: watch::Sender<Topology<P>>,
     /// Held while the list changes; whether the cluster was closed.
     changing: Mutex<bool>,
+    /// Tells of the end, for tasks that serve the cluster.
+    closed: watch::Sender<bool>,
     routing: Box<dyn Routing>,
     protocol: Arc<P>,
     settings: Arc<Settings>,
@@ -129,30 +136,32 @@ impl<P: LinkProtocol> Cluster<P> {
         routing: Box<dyn Routing>,
     ) -> Result<Cluster<P>, ConfigError> {
         let servers: Vec<_> = servers.into_iter().collect();
-        check(&servers, &settings)?;
+        if servers.is_empty() {
+            return Err(ConfigError::NoServer);
+        }
+        check_servers(&servers, &settings)?;
         let router = routing.router(&servers)?;
         Ok(Cluster::begin(protocol, settings, routing, |shared| {
             let members = servers.into_iter().map(|server| Member { pool: shared.pool(&server), server }).collect();
-            Topology::new(0, members, router, shared.settings.clone())
+            Topology::new(0, members, router, shared.settings.clone(), Arc::default())
         }))
     }
 
     /// A cluster whose servers are still to be found. Until they are, commands wait as for a server that is being dialled: by
     /// `connector`, which gives no stream and whose error is why nothing was found so far.
-    #[allow(dead_code)] // For servers that are found by a look-up, which comes next.
     pub(crate) fn waiting(
         protocol: P,
         settings: Settings,
         routing: Box<dyn Routing>,
-        stand_in: Server,
+        placeholder: Server,
         connector: Arc<dyn Connector>,
     ) -> Result<Cluster<P>, ConfigError> {
         settings.check()?;
         Ok(Cluster::begin(protocol, settings, routing, |shared| {
             let dialer = Dialer { way: Way::User(connector), ..Dialer::default() };
-            let options = LinkOptions { dialer, ..shared.link_options.clone() };
-            let pool = Arc::new(Pool::new(&stand_in, &shared.protocol, &options, 1));
-            Topology::waiting(Member { server: stand_in, pool }, shared.settings.clone())
+            let options = LinkOptions { dialer, dial_timeout: PLACEHOLDER_TIMEOUT, ..shared.link_options.clone() };
+            let pool = Arc::new(Pool::new(&placeholder, &shared.protocol, &options, Lanes::ONE));
+            Topology::waiting(Member { server: placeholder, pool }, shared.settings.clone())
         }))
     }
 
@@ -166,6 +175,7 @@ impl<P: LinkProtocol> Cluster<P> {
         let mut shared = Shared {
             topology: watch::Sender::new(Topology::none(settings.clone())),
             changing: Mutex::new(false),
+            closed: watch::Sender::new(false),
             routing,
             protocol: Arc::new(protocol),
             settings,
@@ -178,7 +188,7 @@ impl<P: LinkProtocol> Cluster<P> {
     /// Sends `command` to the server that `key` belongs to, when the result is first polled. The key is kept until it has an outcome,
     /// in case its server is removed before it was sent.
     pub fn send<K: AsRef<[u8]>, C: Command<P>>(&self, key: K, command: C) -> Exchange<P, C, ByKey<K>> {
-        let lane = self.shared.topology.borrow().lane_of(key.as_ref());
+        let lane = self.shared.topology.borrow().lane_of(key.as_ref(), command.size_hint());
         Exchange::new(lane, Some(self.clone()), ByKey(key), command, self.timing())
     }
 
@@ -202,15 +212,27 @@ impl<P: LinkProtocol> Cluster<P> {
 
     /// For a command that its owner keeps: see [`Attempts`].
     #[inline]
-    pub(crate) fn attempts(&self, key: &[u8], timing: Timing) -> Attempts<P> {
-        Attempts::new(self.shared.topology.borrow().lane_of(key), timing)
+    pub(crate) fn attempts(&self, key: &[u8], len: usize, timing: Timing) -> Attempts<P> {
+        Attempts::new(self.shared.topology.borrow().lane_of(key, len), timing)
     }
 
-    /// A connection to the server that has this key now; `None` when the cluster is closed.
+    /// A connection for a command of about so many bytes to the server that has this key now; `None` when the cluster is closed.
     #[cold]
-    pub(crate) fn lane_of(&self, key: &[u8]) -> Option<Arc<Link<P>>> {
+    pub(crate) fn lane_of(&self, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
         let is_closed = *self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        (!is_closed).then(|| self.shared.topology.borrow().lane_of(key))
+        (!is_closed).then(|| self.shared.topology.borrow().lane_of(key, len))
+    }
+
+    /// A connection to a stand-in for a server that is down, where the user wants that.
+    #[cold]
+    pub(crate) fn instead_of(&self, failed: &Link<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+        self.topology().instead_of(failed, key, len)
+    }
+
+    /// How many commands went to a stand-in because their server was down ([`WhenDown::NextServer`](crate::WhenDown)).
+    #[must_use]
+    pub fn substituted(&self) -> u64 {
+        self.topology().substituted().load(Ordering::Relaxed)
     }
 
     /// The servers as they stand now.
@@ -249,17 +271,47 @@ impl<P: LinkProtocol> Cluster<P> {
         self.topology().with_peer(server, read)
     }
 
-    /// Dials every server once and waits for the answers: one result for each, in the order of configuration.
+    /// Dials every server once and waits for the answers: one result for each, in the order of configuration. Servers that are still to
+    /// be found are waited for; when that fails there is one result, which says why.
     pub async fn open(&self) -> Vec<Result<(), Error>> {
-        let topology = self.topology();
+        let topology = match self.found().await {
+            Ok(topology) => topology,
+            Err(error) => return vec![Err(error)],
+        };
         let opened = futures_util::future::join_all(topology.pools().map(|pool| pool.open())).await;
         let names = topology.pools().map(|pool| pool.name().clone());
         opened.into_iter().zip(names).map(|(opened, name)| opened.map_err(|error| Error::call(name, &error))).collect()
     }
 
+    /// The servers, once they have been found, should they still have to be.
+    pub(crate) async fn found(&self) -> Result<Topology<P>, Error> {
+        loop {
+            let topology = self.topology();
+            if !topology.is_empty() {
+                return Ok(topology);
+            }
+            // The placeholder never opens: it is down, or it has made room for the servers.
+            let opened = futures_util::future::join_all(topology.pools().map(|pool| pool.open())).await;
+            match opened.into_iter().find_map(Result::err) {
+                Some(error) if self.topology().is_empty() => return Err(Error::call(topology.name(0).clone(), &error)),
+                _ => {}
+            }
+        }
+    }
+
+    /// The same cluster for one who must not keep it.
+    pub(crate) fn downgrade(&self) -> WeakCluster<P> {
+        WeakCluster(Arc::downgrade(&self.shared))
+    }
+
+    /// Becomes true when the cluster is closed, and ends with it.
+    pub(crate) fn ended(&self) -> watch::Receiver<bool> {
+        self.shared.closed.subscribe()
+    }
+
     /// Replaces every connection by a new one, without a command that notices: certificates, passwords and addresses are those of now.
-    /// Returns at once. A new connection is made beside the old one; when its handshake has ended well, the old one finishes what is
-    /// in flight and commands go over the new one. Where the dial fails the old connection stays
+    /// Returns at once. A new connection is made beside the old one; when its opening exchange has ended well, the old one finishes
+    /// what is in flight and commands go over the new one. Where the server cannot be reached or refuses it the old connection stays
     /// ([`Event::RenewalFailed`](crate::Event)).
     pub fn renew(&self) {
         self.topology().pools().for_each(|pool| pool.renew());
@@ -269,6 +321,7 @@ impl<P: LinkProtocol> Cluster<P> {
     /// request ends at once with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Calling it again is harmless.
     pub async fn close(&self, grace: Duration) {
         *self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.closed.send_replace(true);
         let topology = self.topology();
         topology.pools().for_each(|pool| pool.begin_close(grace));
         futures_util::future::join_all(topology.pools().map(|pool| pool.closed(grace))).await;
@@ -284,6 +337,20 @@ impl<P: LinkProtocol> Cluster<P> {
     }
 }
 
+/// A cluster as seen by one who does not keep it.
+pub(crate) struct WeakCluster<P: LinkProtocol>(Weak<Shared<P>>);
+
+impl<P: LinkProtocol> WeakCluster<P> {
+    /// The cluster, while somebody keeps it.
+    pub(crate) fn upgrade(&self) -> Option<Cluster<P>> {
+        self.0.upgrade().map(|shared| Cluster { shared })
+    }
+}
+
+/// How long a dial of the placeholder may take: for ever, nearly. Whoever looks for the servers has bounds of its own, and callers have
+/// their deadlines.
+const PLACEHOLDER_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Whoever watches the list of servers does not keep their connections.
 impl<P: LinkProtocol> Drop for Shared<P> {
     fn drop(&mut self) {
@@ -294,28 +361,5 @@ impl<P: LinkProtocol> Drop for Shared<P> {
 impl<P: LinkProtocol> fmt::Debug for Cluster<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.topology().fmt(f)
-    }
-}
-
-/// The same server twice would get twice its share, or be two servers that are one.
-fn check(servers: &[Server], settings: &Settings) -> Result<(), ConfigError> {
-    settings.check()?;
-    servers.iter().try_for_each(|server| settings.check_address(&server.address))?;
-    if servers.is_empty() {
-        return Err(ConfigError::NoServer);
-    }
-    let mut names: Vec<_> = servers.iter().map(|server| server.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(ConfigError::DuplicateServer(pair[0].to_owned()));
-    }
-    let mut addresses: Vec<_> = servers.iter().map(|server| (server.address.to_string(), &server.name)).collect();
-    addresses.sort_unstable();
-    match addresses.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => {
-            let (one, other) = (pair[0].1.clone(), pair[1].1.clone());
-            Err(ConfigError::SameAddress { address: pair[0].0.clone(), one, other })
-        }
-        None => Ok(()),
     }
 }

@@ -1,10 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use memlink_core::{Command, Stats};
 use memlink_ring::Router;
+use tokio::sync::watch;
 
-use super::exchange::{Exchange, ThisServer};
+use super::exchange::Exchange;
 use crate::config::{Server, Settings};
 use crate::link::{Link, LinkProtocol, LinkState, Timing};
 use crate::pool::Pool;
@@ -24,6 +26,8 @@ struct View<P: LinkProtocol> {
     members: Vec<Member<P>>,
     router: Box<dyn Router>,
     settings: Arc<Settings>,
+    /// Commands that went to a stand-in, in all topologies of a cluster.
+    substituted: Arc<AtomicU64>,
     /// No server is known yet: the only member stands for those to come.
     is_waiting: bool,
 }
@@ -53,20 +57,24 @@ impl<P: LinkProtocol> Topology<P> {
         members: Vec<Member<P>>,
         router: Box<dyn Router>,
         settings: Arc<Settings>,
+        substituted: Arc<AtomicU64>,
     ) -> Topology<P> {
-        Topology(Arc::new(View { number, members, router, settings, is_waiting: false }))
+        Topology(Arc::new(View { number, members, router, settings, substituted, is_waiting: false }))
     }
 
     /// For a cluster that is being made, or is gone: nothing is asked of it.
     pub(super) fn none(settings: Arc<Settings>) -> Topology<P> {
-        Topology(Arc::new(View { number: 0, members: Vec::new(), router: Box::new(Sole), settings, is_waiting: true }))
+        Topology::of(Vec::new(), settings)
     }
 
-    /// For a cluster whose servers are still to be found: commands go to `stand_in`, until the first servers replace it.
-    #[allow(dead_code)] // As above.
-    pub(super) fn waiting(stand_in: Member<P>, settings: Arc<Settings>) -> Topology<P> {
-        let (members, router) = (vec![stand_in], Box::new(Sole));
-        Topology(Arc::new(View { number: 0, members, router, settings, is_waiting: true }))
+    /// For a cluster whose servers are still to be found: commands go to `placeholder`, until the first servers replace it.
+    pub(super) fn waiting(placeholder: Member<P>, settings: Arc<Settings>) -> Topology<P> {
+        Topology::of(vec![placeholder], settings)
+    }
+
+    fn of(members: Vec<Member<P>>, settings: Arc<Settings>) -> Topology<P> {
+        let (router, substituted) = (Box::new(Sole), Arc::default());
+        Topology(Arc::new(View { number: 0, members, router, settings, substituted, is_waiting: true }))
     }
 
     /// The servers as they were configured or found, in this order. Empty only while none has been found.
@@ -122,6 +130,12 @@ impl<P: LinkProtocol> Topology<P> {
         self.pool(server).state()
     }
 
+    /// Tells of every change of how the way to the server with this index stands.
+    #[must_use]
+    pub fn watch_state(&self, server: usize) -> watch::Receiver<LinkState> {
+        self.pool(server).watch_state()
+    }
+
     /// What the connections to the server with this index have done.
     #[must_use]
     pub fn stats(&self, server: usize) -> Stats {
@@ -135,28 +149,42 @@ impl<P: LinkProtocol> Topology<P> {
 
     /// Sends `command` to the server with this index, whatever its key, when the result is first polled.
     pub fn send_to<C: Command<P>>(&self, server: usize, command: C) -> Exchange<P, C> {
-        self.send_over(self.lane(server), command, self.timing())
+        let lane = self.lane(server, command.size_hint());
+        self.send_over(lane, command, self.timing())
     }
 
-    /// One of the connections to the server with this index: commands that are [sent over](Topology::send_over) it leave in the order
-    /// in which they are first polled.
+    /// One of the connections to the server with this index, for commands of about so many bytes: those that are
+    /// [sent over](Topology::send_over) it leave in the order in which they are first polled.
     #[inline]
-    pub(crate) fn lane(&self, server: usize) -> &Arc<Link<P>> {
-        self.pool(server).pick()
+    pub(crate) fn lane(&self, server: usize, len: usize) -> &Arc<Link<P>> {
+        self.pool(server).pick(len)
     }
 
     pub(crate) fn send_over<C: Command<P>>(&self, lane: &Arc<Link<P>>, command: C, timing: Timing) -> Exchange<P, C> {
-        Exchange::new(lane.clone(), None, ThisServer, command, timing)
+        Exchange::over(lane.clone(), command, timing)
     }
 
-    /// A connection to the server that has this key.
+    /// A connection to the server that has this key, for a command of about so many bytes.
     #[inline]
-    pub(crate) fn lane_of(&self, key: &[u8]) -> Arc<Link<P>> {
-        self.lane(self.route(key)).clone()
+    pub(crate) fn lane_of(&self, key: &[u8], len: usize) -> Arc<Link<P>> {
+        self.lane(self.choose(key), len).clone()
+    }
+
+    /// The server for another attempt at this key.
+    pub(super) fn route_again(&self, key: &[u8], attempt: u32) -> usize {
+        self.0.router.route_again(key, attempt) % self.0.members.len().max(1)
     }
 
     fn timing(&self) -> Timing {
         self.0.settings.timing()
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(super) fn substituted(&self) -> &Arc<AtomicU64> {
+        &self.0.substituted
     }
 
     #[inline]
@@ -165,7 +193,7 @@ impl<P: LinkProtocol> Topology<P> {
         &members[server % members.len()].pool
     }
 
-    /// Every pool, that of a stand-in included.
+    /// Every pool, that of a placeholder included.
     pub(super) fn pools(&self) -> impl Iterator<Item = &Arc<Pool<P>>> {
         self.0.members.iter().map(|member| &member.pool)
     }

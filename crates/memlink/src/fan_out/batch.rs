@@ -133,7 +133,7 @@ impl<'c> IntoFuture for Batch<'c> {
             }
             let client = self.client;
             let groups = groups.into_iter().enumerate().map(|(server, group)| {
-                let lane = topology.lane(server);
+                let lane = topology.lane(server, 0);
                 group.into_iter().map(move |(place, verb)| async move {
                     let outcome = match verb {
                         Ok(verb) => verb.send(client, lane, timing).await,
@@ -170,7 +170,7 @@ impl Any {
             Any::Delete(delete) => delete.key(),
             Any::Arithmetic(arithmetic) => arithmetic.key(),
         };
-        key.map_or(0, |key| topology.route(key.as_bytes()))
+        key.map_or(0, |key| topology.choose(key.as_bytes()))
     }
 
     fn send<'a>(self, client: &'a Client, lane: &'a Lane, timing: Timing) -> Sending<'a> {

@@ -8,7 +8,8 @@ use memlink_meta::{Expect, Fault, Get, Got, Invalid, Key, Meta, MultiGet, Noop, 
 use super::many::{BulkFuture, Many, each, timing};
 use super::run;
 use crate::Client;
-use crate::cluster::Topology;
+use crate::cluster::{Topology, found_no_server};
+use crate::config::WhenDown;
 use crate::error::Outcome::NotSent;
 use crate::error::{Error, ErrorKind};
 use crate::lease;
@@ -142,7 +143,7 @@ async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>) -> Vec<Outcom
     let len = keys.len();
     let mut groups: Vec<(Vec<usize>, Vec<Key>)> = std::iter::repeat_with(Default::default).take(servers).collect();
     for (place, key) in keys.into_iter().enumerate() {
-        let (places, keys) = &mut groups[topology.route(key.as_bytes())];
+        let (places, keys) = &mut groups[topology.choose(key.as_bytes())];
         places.push(place);
         keys.push(key);
     }
@@ -217,14 +218,20 @@ async fn send_halves(
                 rest.push(MultiGet::new(keys.split_off(keys.len() / 2)));
                 rest.push(MultiGet::new(keys));
             }
-            // The server was removed: its keys may belong to several others now.
-            Err(error) if error.kind() == ErrorKind::Closed && error.outcome() == NotSent => {
+            // The server was removed, or is down where another may stand in: its keys may go to several others now.
+            Err(error) if goes_elsewhere(client, &error) => {
                 outcomes.extend(by_key(client, timing, line.into_keys(), Options::default()).await);
             }
             Err(error) => outcomes.extend(line.keys().iter().map(|_| Err(error.clone()))),
         }
     }
     outcomes
+}
+
+/// Whether what was not sent has another place to go.
+fn goes_elsewhere(client: &Client, error: &Error) -> bool {
+    let was_removed = error.kind() == ErrorKind::Closed && error.outcome() == NotSent;
+    was_removed || client.cluster().settings().when_down == WhenDown::NextServer && found_no_server(error)
 }
 
 /// A line and its fence go again together, or not at all: a line behind its fence would be confirmed by nothing.
@@ -251,7 +258,7 @@ async fn send_line(
     timing: Timing,
 ) -> Result<Vec<Outcome>, Error> {
     // Over the same connection: polled in this order, they leave in it.
-    let lane = topology.lane(server);
+    let lane = topology.lane(server, 0);
     let line = topology.send_over(lane, Line(line), timing).once();
     let fence = topology.send_over(lane, Noop, timing).once();
     let name = lane.name().clone();

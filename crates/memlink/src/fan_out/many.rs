@@ -119,14 +119,14 @@ where
     for (place, verb) in verbs.into_iter().enumerate() {
         match verb.and_then(|mut verb| verb.prepare(|| now).map(|()| verb)) {
             Ok(verb) => {
-                let server = verb.key().map_or(0, |key| topology.route(key.as_bytes()));
+                let server = verb.key().map_or(0, |key| topology.choose(key.as_bytes()));
                 groups[server].push((place, verb));
             }
             Err(invalid) => refused.push((place, Error::invalid(&invalid))),
         }
     }
     let groups = groups.into_iter().enumerate().map(|(server, group)| {
-        let lane = topology.lane(server);
+        let lane = topology.lane(server, group.iter().map(|(_, verb)| verb.size_hint()).max().unwrap_or(0));
         group.into_iter().map(move |(place, verb)| {
             // Not again by itself: it would come behind those that were added after it.
             let mut send = cluster.send_by(lane, OwnKey, verb, timing).once();

@@ -10,22 +10,27 @@
 //! No caller ever waits for the socket, so one that is cancelled, late or dead leaves nothing half done on it.
 
 mod backoff;
+mod budget;
 mod call;
 mod connect;
 mod driver;
+mod faults;
+mod gate;
 mod handle;
 mod linger;
+mod names;
 mod renewal;
 mod shared;
 mod wire;
 
-use backoff::Backoff;
+pub(crate) use backoff::{Backoff, spread};
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
-pub(crate) use connect::{DialGate, Dialer, Preparation, Way, dial_gate};
+pub(crate) use connect::{Dialer, Preparation, Way};
+pub(crate) use gate::DialGate;
 pub(crate) use handle::Link;
-pub(crate) use shared::LinkOptions;
 pub use shared::LinkState;
+pub(crate) use shared::{LinkOptions, Suspension};
 
 use memlink_core::Protocol;
 

@@ -101,8 +101,8 @@ impl Pipes {
         let mut end = self.accept().await;
         end.expect("version\r\n").await;
         end.say("VERSION 1.6.45\r\n").await;
-        end.expect("mn\r\n").await;
-        end.say("MN\r\n").await;
+        end.expect("mg memlink:probe s\r\n").await;
+        end.say("EN\r\n").await;
         end
     }
 }
