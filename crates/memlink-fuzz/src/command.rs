@@ -12,7 +12,7 @@ use memlink_meta::{
 
 use crate::Choices;
 
-/// The largest item that servers are told to keep, in bytes: memcached's `-I 64k`.
+/// The largest item that servers are told to keep, in bytes: so that inputs of a few bytes reach beyond it.
 pub const ITEM_LEN_MAX: usize = 64 * 1024;
 
 /// The clock of all targets: in the year 2027.

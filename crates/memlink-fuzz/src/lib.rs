@@ -14,6 +14,7 @@
 //! | [`engine`] | what callers, the driver, the clock, the network and the server do | no reply goes astray, every command ends once, what is said of it is true |
 //! | [`verdicts`] | what a protocol of somebody else says, right or wrong | the engine ends the connection, and every command |
 //! | [`urls`] | a URL | no panic, and no secret in an error |
+//! | [`discovery`] | what a configuration endpoint or a file of servers says | the same however it is cut; memory bounded |
 //! | [`resp`] | bytes that a Redis server sends | as `replies`; depth bounded |
 //! | [`session`] | bytes that a client sends to the embedded server | no panic; what it writes and holds bounded |
 #![deny(unsafe_code)]
@@ -32,6 +33,7 @@ pub use choices::Choices;
 pub use command::{Answer, Any, ITEM_LEN_MAX, any_command};
 pub use engine::engine;
 pub use targets::commands::commands;
+pub use targets::discovery::discovery;
 pub use targets::replies::replies;
 pub use targets::resp::resp;
 pub use targets::session::session;
@@ -56,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "engine", run: engine, len_max: 512 },
     Target { name: "verdicts", run: verdicts, len_max: 256 },
     Target { name: "urls", run: urls, len_max: 512 },
+    Target { name: "discovery", run: discovery, len_max: 512 },
     Target { name: "resp", run: resp, len_max: 2_048 },
     Target { name: "session", run: session, len_max: 2_048 },
 ];

@@ -4,10 +4,12 @@
 //!   setup, limits | event, event, ...        callers, driver, clock, network, server, faults
 //! ```
 //!
-//! It shares no code with the tests of the engine: another protocol, another server, another world. What holds is said in
-//! [`world`] and checked at every end of a command; afterwards the faults stop, and everybody must come to an end.
+//! It shares no code with the tests of the engine: another protocol, another server, another world. What must hold is
+//! said in [`checks`] and checked at every end of a command; afterwards the faults stop, and everybody must come to an end.
 
+mod checks;
 mod protocol;
+mod renewal;
 mod server;
 mod world;
 
@@ -87,8 +89,8 @@ fn step(world: &mut World, choices: &mut Choices<'_>) {
         241 => world.driver_gone(),
         242 => world.down(Cause::Down("refused".to_owned())),
         243 => world.retire(),
-        244 if choices.byte() > 200 => world.drain(),
-        245 if choices.byte() > 200 => world.shutdown(),
+        244 => world.drain(choices.byte()),
+        245 => world.shutdown(choices.byte()),
         246 => world.shrink(),
         247 => world.expect_driver(),
         248 => world.server.stray(choices.byte()),
@@ -98,7 +100,19 @@ fn step(world: &mut World, choices: &mut Choices<'_>) {
         252 => world.server.refuse_opening(),
         253 => world.lose_while_reading(amount(choices)),
         254 => world.poll_sent(),
-        _ => {}
+        255 => rare(world, choices),
+    }
+}
+
+/// What whoever drives a connection does seldom.
+fn rare(world: &mut World, choices: &mut Choices<'_>) {
+    match choices.byte() {
+        0..60 => world.begin_renewal(),
+        60..120 => world.end_renewal(),
+        120..140 => world.break_renewal(),
+        140..160 => world.suspend(),
+        160..190 => world.resume(),
+        190.. => drop(world.probe(u64::from(choices.byte()))),
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) struct Server {
     greets: bool,
 }
 
+/// More than all commands of a run are answered.
+const REPLIES_LEN: usize = 8 << 20;
+
 thread_local! {
     /// Those of the server before, large enough not to grow: their memory is none of the engine's.
     static BUFFERS: Cell<Option<(Vec<u8>, Vec<u8>)>> = const { Cell::new(None) };
@@ -38,7 +41,7 @@ impl Server {
     pub(super) fn new(greets: bool) -> Server {
         let tags = vec![false; 256];
         let (input, replies) =
-            BUFFERS.take().unwrap_or_else(|| (Vec::with_capacity(1 << 18), Vec::with_capacity(1 << 21)));
+            BUFFERS.take().unwrap_or_else(|| (Vec::with_capacity(1 << 18), Vec::with_capacity(REPLIES_LEN)));
         Server {
             input,
             replies,
@@ -62,6 +65,13 @@ impl Server {
             self.reply(kind, 0, 0, 0);
             self.next = 1;
         }
+    }
+
+    /// Another connection, on which the opening exchange has been held already.
+    pub(super) fn go_on(&mut self, next: u16) {
+        self.hang_up();
+        self.input.clear();
+        self.next = next;
     }
 
     /// Replies that have not arrived never will.
@@ -153,8 +163,10 @@ impl Server {
     /// The last reply comes again.
     pub(super) fn repeat_last(&mut self) {
         let last = self.last_at..self.replies.len();
-        self.last_at = last.end;
-        self.replies.extend_from_within(last);
+        if last.end + last.len() < REPLIES_LEN / 2 {
+            self.last_at = last.end;
+            self.replies.extend_from_within(last);
+        }
     }
 
     /// The last reply, of which no byte has arrived, never comes.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::BufMut as _;
 use memlink_core::{
     Admission, Broken, Cause, Command as _, Connection, Failure, Framed, Incoming, Inline, Limits, Looked, Outcome,
-    Phase, Refused, Tick, Token, Transmit,
+    Refused, Tick, Token, Transmit,
 };
 
 use super::protocol::{Binary, Kind, Order, Tagged};
+use super::renewal::Candidate;
 use super::server::Server;
 
 /// Who takes part until the faults stop; a few more come afterwards.
@@ -20,36 +21,38 @@ const PLACE_LEN: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct World {
-    connection: Connection<Binary, u8>,
-    protocol: Arc<Binary>,
-    limits: Arc<Limits>,
-    incoming: Incoming<Binary>,
-    transmit: Transmit<Option<Kind>>,
-    now: u64,
+    pub(super) connection: Connection<Binary, u8>,
+    pub(super) protocol: Arc<Binary>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) incoming: Incoming<Binary>,
+    pub(super) transmit: Transmit<Option<Kind>>,
+    pub(super) now: u64,
     pub(super) server: Server,
-    is_up: bool,
-    may_write_inline: bool,
-    callers: Vec<Caller>,
-    woken: Vec<u8>,
-    inline: Option<(Inline<Option<Kind>>, usize)>,
+    pub(super) is_up: bool,
+    pub(super) may_write_inline: bool,
+    pub(super) callers: Vec<Caller>,
+    pub(super) woken: Vec<u8>,
+    pub(super) inline: Option<(Inline<Option<Kind>>, usize)>,
+    /// What is to take the place of the present connection.
+    pub(super) candidate: Option<Box<Candidate>>,
     /// A connection was lost while nobody could say how much had been written.
-    was_uncertain: bool,
+    pub(super) was_uncertain: bool,
     pub(super) received_bytes: usize,
     /// Commands, and what their callers take.
     pub(super) submitted_bytes: usize,
 }
 
 #[derive(Debug)]
-struct Caller {
-    command: Tagged,
-    deadline: Tick,
-    token: Option<Token>,
-    is_woken: bool,
-    ended: Option<Ended>,
+pub(super) struct Caller {
+    pub(super) command: Tagged,
+    pub(super) deadline: Tick,
+    pub(super) token: Option<Token>,
+    pub(super) is_woken: bool,
+    pub(super) ended: Option<Ended>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Ended {
+pub(super) enum Ended {
     Replied,
     Failed(Outcome, Cause),
     Unsupported,
@@ -73,13 +76,14 @@ impl World {
             callers: Vec::with_capacity(2 * CALLERS_MAX),
             woken: Vec::with_capacity(2 * CALLERS_MAX),
             inline: None,
+            candidate: None,
             was_uncertain: false,
             received_bytes: 0,
             submitted_bytes: 0,
         }
     }
 
-    fn tick(&self) -> Tick {
+    pub(super) fn tick(&self) -> Tick {
         Tick::from_nanos(self.now)
     }
 
@@ -93,17 +97,23 @@ impl World {
         self.submit_one(order, deadline, wait)
     }
 
-    fn submit_one(&mut self, order: Order, deadline: Option<u64>, wait: bool) -> bool {
+    pub(super) fn submit_one(&mut self, order: Order, deadline: Option<u64>, wait: bool) -> bool {
+        let (command, deadline, n) = self.caller(order, deadline);
+        let admitted = self.connection.submit(&command, deadline, wait, &mut Some(n as u8));
+        self.note_admission(n, admitted)
+    }
+
+    /// Somebody with a command: the command, its deadline, and who it is.
+    pub(super) fn caller(&mut self, order: Order, deadline: Option<u64>) -> (Tagged, Tick, usize) {
         let n = self.callers.len();
         let command = Tagged { tag: n as u8, order };
         self.submitted_bytes += command.size_hint() + PLACE_LEN;
         let deadline = deadline.map_or(Tick::NEVER, |after| Tick::from_nanos(self.now + after));
-        let admitted = self.connection.submit(&command, deadline, wait, &mut Some(n as u8));
         self.callers.push(Caller { command, deadline, token: None, is_woken: false, ended: None });
-        self.note_admission(n, admitted)
+        (command, deadline, n)
     }
 
-    fn note_admission(&mut self, n: usize, admitted: Result<Admission, Refused>) -> bool {
+    pub(super) fn note_admission(&mut self, n: usize, admitted: Result<Admission, Refused>) -> bool {
         match admitted {
             Ok(admission) => {
                 self.callers[n].token = Some(admission.token);
@@ -121,29 +131,6 @@ impl World {
         assert!(caller.ended.is_none(), "{n} ended as {:?} and again as {ended:?}", caller.ended);
         (caller.token, caller.ended) = (None, Some(ended));
         self.check_end_of(n, now);
-    }
-
-    fn check_end_of(&self, n: usize, now: Tick) {
-        let Caller { command, deadline, ended, .. } = &self.callers[n];
-        let (is_received, is_touched) = (self.server.received[n], self.server.touched[n]);
-        let kind = command.order.kind;
-        match ended {
-            Some(Ended::Replied) => assert!(is_received, "{n} got a reply and was never asked"),
-            Some(Ended::Failed(Outcome::NotSent, cause)) => {
-                let may_have_run = is_received || (is_touched && kind == Kind::Pair);
-                assert!(!may_have_run, "{n} was sent, not: {cause}");
-            }
-            Some(Ended::Failed(Outcome::Unknown, Cause::Closed(why))) => {
-                // Otherwise it had not left whole, and was not sent.
-                assert!(is_received || kind == Kind::Pair || self.was_uncertain, "{n} was not sent: {why}");
-            }
-            Some(Ended::Failed(Outcome::Unknown, Cause::Unclaimed)) => assert!(is_received, "{n} was never asked"),
-            Some(Ended::Unsupported) => assert!(!is_touched && matches!(kind, Kind::Modern | Kind::Empty), "{n}"),
-            _ => {}
-        }
-        if let Some(Ended::Failed(_, Cause::Deadline)) = ended {
-            assert!(now >= *deadline, "{n} ended before its deadline");
-        }
     }
 
     /// One caller looks after its command.
@@ -184,7 +171,7 @@ impl World {
         self.wake();
     }
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         for n in self.woken.drain(..) {
             self.callers[usize::from(n)].is_woken = true;
         }
@@ -238,6 +225,7 @@ impl World {
 
     fn hang_up(&mut self) {
         self.is_up = false;
+        self.candidate = None;
         self.server.hang_up();
         self.wake();
     }
@@ -262,12 +250,20 @@ impl World {
         self.connection.retire();
     }
 
-    pub(super) fn drain(&mut self) {
+    /// Seldom: it is for good.
+    pub(super) fn drain(&mut self, how: u8) {
+        if how <= 200 {
+            return;
+        }
         self.connection.drain(&mut self.woken);
         self.wake();
     }
 
-    pub(super) fn shutdown(&mut self) {
+    /// Seldom: it is for good.
+    pub(super) fn shutdown(&mut self, how: u8) {
+        if how <= 200 {
+            return;
+        }
         self.was_uncertain |= self.inline.is_some();
         drop(self.connection.shutdown(&Broken::Shutdown, &mut self.transmit, &mut self.woken));
         self.hang_up();
@@ -357,7 +353,7 @@ impl World {
     }
 
     /// When the driver has to look at the latest.
-    fn timeout(&self) -> Tick {
+    pub(super) fn timeout(&self) -> Tick {
         let silence = if self.is_up { self.incoming.poll_timeout() } else { Tick::NEVER };
         self.connection.poll_timeout().min(silence)
     }
@@ -392,89 +388,6 @@ impl World {
                 break;
             }
         }
-    }
-
-    // ---- what must hold ----
-
-    /// What holds at any time.
-    fn check(&self) {
-        let (stats, now) = (self.connection.stats(), self.tick());
-        for (n, caller) in self.callers.iter().enumerate() {
-            assert!(caller.deadline > now || caller.ended.is_some() || caller.is_woken, "{n} is late");
-            self.check_end_of(n, Tick::NEVER);
-        }
-        assert!(stats.in_flight <= self.limits.in_flight_max.max(3), "{stats:?}");
-        // Those who had been admitted when a connection was lost are in line again, whoever came in between.
-        assert!(stats.waiting <= self.limits.waiting_max + self.limits.in_flight_max, "{stats:?}");
-        let open = stats.started - (stats.replied + stats.failed + stats.cancelled);
-        let live = self.callers.iter().filter(|caller| caller.token.is_some());
-        let (woken, asleep): (Vec<&Caller>, Vec<&Caller>) = live.partition(|caller| caller.is_woken);
-        assert!(asleep.len() as u64 <= open, "somebody ended and was not woken: {stats:?}");
-        assert!(open <= (asleep.len() + woken.len()) as u64, "{stats:?}");
-    }
-
-    fn is_ending(&self) -> bool {
-        matches!(self.connection.phase(), Phase::Draining | Phase::Shutdown)
-    }
-
-    fn is_at_rest(&self) -> bool {
-        self.callers.iter().all(|caller| caller.ended.is_some()) && self.connection.stats().in_flight == 0
-    }
-
-    /// The faults have stopped: everyone gets an end, and whoever comes now gets a reply.
-    pub(super) fn come_to_rest(&mut self) {
-        self.server.behave();
-        self.end_inline();
-        self.look_all();
-        self.check();
-        for round in 0..200 {
-            if self.is_up && self.connection.is_drained() && self.connection.is_wanted() {
-                // It was retired.
-                self.lose(Broken::Shutdown);
-            }
-            if !self.is_ending() {
-                self.open();
-            }
-            self.turn();
-            if self.is_at_rest() {
-                break;
-            }
-            // A reply that never comes is found by silence, a silent one by the next that speaks.
-            if round % 2 == 0 && !self.is_ending() {
-                self.submit_one(Order { kind: Kind::Echo, len: 0 }, None, true);
-            } else if self.timeout() != Tick::NEVER {
-                self.pass(self.timeout().as_nanos().saturating_sub(self.now));
-            }
-            assert!(self.callers.len() < 200, "nobody comes to an end: {:?}", self.connection.stats());
-        }
-        self.check();
-        assert!(self.is_at_rest(), "somebody waits for ever: {:?}", self.connection.stats());
-        let stats = self.connection.stats();
-        assert_eq!(stats.started, stats.replied + stats.failed + stats.cancelled, "{stats:?}");
-        assert_eq!((stats.in_flight, stats.waiting, stats.abandoned_now), (0, 0, 0), "{stats:?}");
-        assert_eq!(self.connection.queued_bytes(), 0);
-        self.check_alive();
-    }
-
-    fn check_alive(&mut self) {
-        if self.is_ending() {
-            return;
-        }
-        if !self.is_up || *self.connection.phase() != Phase::Open {
-            self.lose(Broken::EndOfStream);
-            self.open();
-            self.turn();
-        }
-        let n = self.callers.len();
-        self.submit_one(Order { kind: Kind::Echo, len: 0 }, None, true);
-        self.turn();
-        assert_eq!(
-            self.callers[n].ended,
-            Some(Ended::Replied),
-            "{:?} {:?}",
-            self.connection.phase(),
-            self.connection.stats()
-        );
     }
 }
 

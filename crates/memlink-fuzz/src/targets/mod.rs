@@ -1,6 +1,7 @@
 //! One target in a file each, but for the engine, which has a room of its own.
 
 pub(crate) mod commands;
+pub(crate) mod discovery;
 pub(crate) mod replies;
 pub(crate) mod resp;
 pub(crate) mod session;

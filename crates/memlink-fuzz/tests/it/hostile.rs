@@ -10,14 +10,17 @@ use std::time::Duration;
 use memlink_core::{Command as _, encode_to_vec};
 use memlink_fuzz::barrier::{BARRIER, Came, read};
 use memlink_fuzz::mutate::Random;
-use memlink_fuzz::{Any, Choices, ITEM_LEN_MAX, any_command};
-use memlink_meta::{Peer, Version};
+use memlink_fuzz::{Any, Choices, any_command};
+use memlink_meta::{Invalid, Key, Peer, Set, Version};
 use memlink_testserver::TestServer;
 
 use crate::memcached::{self, Memcached};
 use crate::replay::number;
 
 const REQUESTS: u64 = 5_000;
+
+/// One of so many requests has a value of about the largest size.
+const LARGE_EVERY: usize = 1_000;
 
 /// How long a reply may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,7 +34,7 @@ fn memcached_sees_every_hostile_request_once() {
 #[test]
 fn the_embedded_server_sees_every_hostile_request_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let server = runtime.block_on(TestServer::builder().item_size_max(ITEM_LEN_MAX).start()).expect("it listens");
+    let server = runtime.block_on(TestServer::start()).expect("it listens");
     attack("embedded", server.addr(), Version::new(1, 6, 45));
 }
 
@@ -56,7 +59,11 @@ fn attack(name: &str, address: SocketAddr, version: Version) {
     while counts.answered < requests {
         let bytes: Vec<u8> = (0..20 + random.below(80)).map(|_| hostile_byte(&mut random)).collect();
         let peer = &peers[usize::from(random.below(8) == 0)];
-        match any_command(&mut Choices::new(&bytes)) {
+        let command = match random.below(LARGE_EVERY) {
+            0 => large(&mut random),
+            _ => any_command(&mut Choices::new(&bytes)),
+        };
+        match command {
             Err(_) => counts.refused += 1,
             Ok(command) if command.check(peer).is_err() => counts.unsupported += 1,
             Ok(command) => {
@@ -68,6 +75,12 @@ fn attack(name: &str, address: SocketAddr, version: Version) {
     }
     println!("{name} {version}: {counts:?}; extra replies 0, missing replies 0");
     assert!(counts.refused > counts.answered / 100, "hostile parts are among them: {counts:?}");
+}
+
+/// A value of about the largest size that the server takes.
+fn large(random: &mut Random) -> Result<Any, Invalid> {
+    let len = (1 << 20) - 300 + random.below(600);
+    Ok(Any::Set(Set::new(Key::new([b'a' + random.below(4) as u8])?, vec![b'\n'; len])))
 }
 
 /// Any byte, and often one that ends or divides a line.

@@ -36,7 +36,7 @@ impl Memcached {
     pub(crate) fn start() -> Memcached {
         let port_file = std::env::temp_dir().join(format!("memlink-hostile-{}", std::process::id()));
         let process = Command::new(program())
-            .args(["-p", "-1", "-U", "0", "-l", "127.0.0.1", "-t", "1", "-u", "root", "-I", "64k"])
+            .args(["-p", "-1", "-U", "0", "-l", "127.0.0.1", "-t", "1", "-u", "root"])
             .env("MEMCACHED_PORT_FILENAME", &port_file)
             .stdin(Stdio::null())
             .stderr(Stdio::null())
