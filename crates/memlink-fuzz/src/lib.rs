@@ -23,6 +23,7 @@ pub mod barrier;
 mod choices;
 mod command;
 pub mod corpus;
+pub mod cost;
 mod engine;
 mod feed;
 pub mod memory;

@@ -1,4 +1,4 @@
-use memlink_core::{Command as _, Limits};
+use memlink_core::{Command as _, Limits, Reply};
 use memlink_meta::{Meta, Version};
 
 use crate::feed::{Cuts, Fed, Feed};
@@ -25,6 +25,9 @@ pub fn replies(input: &[u8]) {
     let whole = feed(setup, &opening, &commands, stream, Cuts::Whole);
     let cut = feed(setup, &opening, &commands, stream, cuts);
     assert_eq!(whole.broken, cut.broken, "the end depends on how the bytes were cut");
+    if setup & 0x10 == 0 {
+        check_places(&commands, &whole);
+    }
     let read = |fed: Fed| {
         fed.ended
             .into_iter()
@@ -54,6 +57,31 @@ fn feed(setup: u8, opening: &[&[u8]], commands: &[Any], stream: &[u8], mut cuts:
     feed.receive_in_pieces(stream, &mut cuts);
     feed.end()
 }
+
+/// A reply to a command that carries an opaque has that one, or is an error line, or a miss of an old server.
+fn check_places(commands: &[Any], fed: &Fed) {
+    // The opening exchange has the first two.
+    let mut serial = FIRST_SERIAL;
+    for (command, ended) in commands.iter().zip(&fed.ended) {
+        let Some(ended) = ended else { continue };
+        let opaque = [b" OAAA".as_slice(), &ALPHABET[serial..=serial]].concat();
+        serial += 1;
+        let (Ok(Reply::One(frame)), Any::Get(_) | Any::Set(_) | Any::Delete(_) | Any::Arithmetic(_)) = (ended, command)
+        else {
+            continue;
+        };
+        let line = frame.as_slice().split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let is_free = line == b"EN"
+            || [&b"ERROR"[..], b"CLIENT_ERROR", b"SERVER_ERROR"].iter().any(|word| line.starts_with(word));
+        let is_own = line.windows(opaque.len()).any(|window| window == opaque);
+        assert!(is_own || is_free, "{} is another's, not {command:?}'s", line.escape_ascii());
+    }
+}
+
+const FIRST_SERIAL: usize = 2;
+
+/// What the last character of an opaque is, written here a second time.
+const ALPHABET: &[u8] = b"ABCDEFGHIJ";
 
 /// What is said of any server's answer.
 fn check(answer: &Answer) {
