@@ -91,9 +91,13 @@ impl Client {
     }
 
     pub(crate) fn check_value(&self, value: &Bytes) -> Result<(), Invalid> {
+        self.check_value_len(value.len())
+    }
+
+    pub(crate) fn check_value_len(&self, len: usize) -> Result<(), Invalid> {
         let len_max = self.cluster().settings().limits.value_len_max;
-        match value.len() > len_max {
-            true => Err(Invalid::TooLong { what: "a value", len: value.len(), len_max }),
+        match len > len_max {
+            true => Err(Invalid::TooLong { what: "a value", len, len_max }),
             false => Ok(()),
         }
     }

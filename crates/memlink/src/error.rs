@@ -43,7 +43,8 @@ pub enum ErrorKind {
     Refused,
     /// The connection was lost or had to be closed.
     ConnectionLost,
-    /// The queue is full and the request was not to wait. Nothing was sent.
+    /// The queue is full and the request was not to wait, or has waited in vain while the keys of other servers were held up by it
+    /// ([`ManyStream`](crate::ManyStream)). Nothing was sent.
     QueueFull,
     /// The server is too old for what was asked. Nothing was sent.
     Unsupported,
@@ -126,6 +127,13 @@ impl Error {
     pub(crate) fn deadline(server: Arc<str>) -> Error {
         let failure = Failure { outcome: memlink_core::Outcome::NotSent, cause: Cause::Deadline };
         Error::call(server, &CallError::Failed(failure))
+    }
+
+    /// The server takes no more of a stream, and does not answer what it has.
+    pub(crate) fn not_keeping_up(server: Arc<str>) -> Error {
+        let text =
+            "the server does not keep up: it answers nothing of what it was sent, and has as much of it as it may";
+        Error::new(ErrorKind::QueueFull, Outcome::NotSent, Some(server), text.to_owned())
     }
 
     pub(crate) fn call(server: Arc<str>, error: &CallError) -> Error {

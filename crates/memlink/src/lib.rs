@@ -58,9 +58,9 @@
 //!
 //! # Where to look
 //!
-//! [`Client`] has the verbs, [`Request`] their options, [`Builder::url`] the URL, [`Settings`] and [`Limits`] every number that
-//! can be set, [`Event`] and [`ClientStats`] what can be observed,
-//! [`discovery`] how servers are found. [`generic`] puts another protocol on the same connections.
+//! [`Client`] has the verbs, [`Request`] their options, [`ManyStream`] very many keys, [`Builder::url`] the URL, [`Settings`] and
+//! [`Limits`] every number that can be set, [`Event`] and [`ClientStats`] what can be observed, [`discovery`] how servers are found.
+//! [`generic`] puts another protocol on the same connections.
 //!
 //! # Features
 //!
@@ -101,7 +101,10 @@ pub use cluster::{Changes, Routing, Topology, TopologyWatch};
 pub use config::{ConfigError, Server, Settings, WhenDown};
 pub use error::{Error, ErrorKind, Outcome};
 pub use event::Event;
-pub use fan_out::{Batch, BatchOutcome, DeleteMany, GetMany, Many, SetMany};
+pub use fan_out::{
+    Batch, BatchCommand, BatchOutcome, BatchStream, DeleteMany, DeleteStream, GetMany, GetStream, Many, ManyStream,
+    SetMany, SetStream,
+};
 pub use link::LinkState;
 pub use memlink_core::{Broken, Limits, Stats};
 pub use memlink_meta::{
@@ -135,6 +138,11 @@ pub mod generic {
 /// How requests read their replies: named by the types of [`Request`], seldom by hand.
 pub mod reading {
     pub use crate::request::{AddedOrNot, Deleted, Described, Done, Fetched, Full, Number, Present, Reading};
+}
+
+/// What streams do with each of their keys: named by the types of [`ManyStream`], seldom by hand.
+pub mod streaming {
+    pub use crate::fan_out::{Commands, Deletes, Form, Gets, Sets, Takes};
 }
 
 /// The code in the README compiles.

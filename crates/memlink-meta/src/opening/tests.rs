@@ -59,11 +59,18 @@ fn an_unknown_version_is_the_oldest_unless_told_otherwise() {
 #[test]
 fn credentials_come_first() {
     let meta = Meta::new().with_credentials(Credentials::new("ada", "a b").unwrap());
-    let (written, peer) = open(&meta, &[b"STORED\r\n", b"VERSION 1.6.45\r\n", b"EN\r\n"]);
-    assert_eq!(written, "set memlink_auth 0 -1 7\r\nada a b\r\nversion\r\nmg memlink:probe s\r\n");
+    let unauthenticated = b"CLIENT_ERROR unauthenticated\r\n";
+    let (written, peer) = open(&meta, &[unauthenticated, b"STORED\r\n", b"VERSION 1.6.45\r\n", b"EN\r\n"]);
+    let said = "version\r\nset memlink_auth 0 -1 7\r\nada a b\r\nversion\r\nmg memlink:probe s\r\n";
+    assert_eq!(written, said);
     assert!(peer.is_ok());
-    let (written, refused) = open(&meta, &[b"CLIENT_ERROR authentication failure\r\n"]);
-    assert!(!written.contains("version"));
+    // To a server that wants none they are never sent.
+    for answer in [&b"VERSION 1.6.45\r\n"[..], b"ERROR\r\n", b"STORED\r\n"] {
+        let (written, refused) = open(&meta, &[answer]);
+        assert_eq!((&*written, refused.is_err()), ("version\r\n", true), "{answer:?}");
+    }
+    let (written, refused) = open(&meta, &[unauthenticated, b"CLIENT_ERROR authentication failure\r\n"]);
+    assert_eq!(written.matches("version").count(), 1);
     assert_eq!(refused.unwrap_err(), Refusal::Denied("the server refused the user name or the password".into()));
     assert!(!format!("{meta:?}").contains("ada"));
 }

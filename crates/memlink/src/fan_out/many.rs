@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use memlink_core::Command;
-use memlink_meta::{Delete, DeleteOutcome, Fault, Invalid, Key, Meta, Set, SetOutcome, Ttl, Verb};
+use memlink_meta::{Delete, DeleteOutcome, Fault, Invalid, Key, Meta, Set, SetOutcome, Stored, Ttl, Verb};
 use tokio::time::Instant;
 
 use super::{OwnKey, WINDOW, run};
@@ -192,13 +192,7 @@ impl<'c> IntoFuture for SetMany<'c> {
                 }
             };
             let sets = self.sets.into_iter().map(|set| set.map(complete)).collect();
-            each(self.client, timing, sets, |stored, name| match stored.outcome {
-                SetOutcome::Stored => Ok(()),
-                SetOutcome::NotStored | SetOutcome::Exists | SetOutcome::NotFound => {
-                    Err(Error::unexpected(name.into(), "the server did not store the value"))
-                }
-            })
-            .await
+            each(self.client, timing, sets, read_stored).await
         })
     }
 }
@@ -226,15 +220,29 @@ impl<'c> IntoFuture for DeleteMany<'c> {
     fn into_future(self) -> BulkFuture<'c, bool> {
         Box::pin(async move {
             let timing = timing(self.client, self.timeout);
-            each(self.client, timing, self.deletes, |outcome, name| match outcome {
-                DeleteOutcome::Deleted => Ok(true),
-                DeleteOutcome::NotFound => Ok(false),
-                DeleteOutcome::Exists | DeleteOutcome::NotStored => {
-                    Err(Error::unexpected(name.into(), "the server did not delete the item"))
-                }
-            })
-            .await
+            each(self.client, timing, self.deletes, read_deleted).await
         })
+    }
+}
+
+/// A plain set stores, or fails.
+pub(super) fn read_stored(stored: Stored, server: &str) -> Result<(), Error> {
+    match stored.outcome {
+        SetOutcome::Stored => Ok(()),
+        SetOutcome::NotStored | SetOutcome::Exists | SetOutcome::NotFound => {
+            Err(Error::unexpected(server.into(), "the server did not store the value"))
+        }
+    }
+}
+
+/// A plain delete says whether there was such an item, or fails.
+pub(super) fn read_deleted(outcome: DeleteOutcome, server: &str) -> Result<bool, Error> {
+    match outcome {
+        DeleteOutcome::Deleted => Ok(true),
+        DeleteOutcome::NotFound => Ok(false),
+        DeleteOutcome::Exists | DeleteOutcome::NotStored => {
+            Err(Error::unexpected(server.into(), "the server did not delete the item"))
+        }
     }
 }
 

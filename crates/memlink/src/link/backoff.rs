@@ -60,7 +60,7 @@ pub(crate) fn spread(interval: Duration) -> Duration {
 }
 
 /// The least time after which a connection counts as steady.
-const STEADY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const STEADY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

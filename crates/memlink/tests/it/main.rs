@@ -26,6 +26,7 @@ mod pool;
 mod renewal;
 mod show;
 mod strangers;
+mod stream;
 mod table;
 #[cfg(feature = "tls")]
 mod tls;

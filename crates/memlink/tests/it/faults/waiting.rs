@@ -72,9 +72,9 @@ async fn who_is_not_let_in_has_sent_nothing() {
         Fault::instead("HTTP/1.1 400 Bad Request\r\n\r\n").verb("version"),
         Fault::garbage(30).verb("version"),
         Fault::error_line("SERVER_ERROR no").verb("version"),
-        Fault::swallow().verb("mn"),
-        Fault::instead("EN\r\n").verb("mn"),
-        Fault::close().verb("mn"),
+        Fault::swallow().key_prefix("memlink:probe"),
+        Fault::instead("MN\r\n").key_prefix("memlink:probe"),
+        Fault::close().key_prefix("memlink:probe"),
     ] {
         let pair = Pair::start().await;
         let fault = pair.server.faults().add(fault);
