@@ -102,7 +102,8 @@ impl Client {
         }
     }
 
-    /// The configured name of the server that `key` belongs to, as the servers are now.
+    /// The configured name of the server that `key` belongs to, as the servers are now; while none has been found, where they are looked
+    /// for.
     ///
     /// # Errors
     ///

@@ -123,8 +123,8 @@ impl Error {
         Error::new(ErrorKind::ConnectionLost, Outcome::Unknown, None, "the outcome was lost".to_owned())
     }
 
-    /// The time of a bulk was over before the command's turn came.
-    pub(crate) fn late(server: Arc<str>) -> Error {
+    /// For what was never sent because its time was over.
+    pub(crate) fn deadline(server: Arc<str>) -> Error {
         let failure = Failure { outcome: memlink_core::Outcome::NotSent, cause: Cause::Deadline };
         Error::call(server, &CallError::Failed(failure))
     }

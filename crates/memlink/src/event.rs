@@ -49,6 +49,22 @@ pub enum Event {
         /// What went wrong, for an operator.
         error: Arc<str>,
     },
+    /// The name of a server was looked up again while it is connected ([`Settings::resolve_interval`](crate::Settings::resolve_interval)),
+    /// and that failed: the connection stays.
+    LookUpFailed {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// What went wrong, for an operator.
+        error: Arc<str>,
+    },
+    /// A source of servers could not be asked, or its answer could not be used: the servers stay as they were
+    /// ([`discovery`](crate::discovery)).
+    DiscoveryFailed {
+        /// What it is called: see [`Discover::source`](crate::discovery::Discover::source).
+        source: Arc<str>,
+        /// What went wrong, for an operator.
+        error: Arc<str>,
+    },
     /// A connection has made room for a new one that is ready, with nothing in flight; [`Opened`](Event::Opened) follows.
     Replaced {
         /// The server's configured name.
@@ -95,7 +111,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The configured name of the server it is about.
+    /// The configured name of the server it is about, or what its source is called.
     #[must_use]
     pub fn server(&self) -> &str {
         match self {
@@ -104,6 +120,8 @@ impl Event {
             | Event::DialFailed { server, .. }
             | Event::TlsFilesRefused { server, .. }
             | Event::RenewalFailed { server, .. }
+            | Event::LookUpFailed { server, .. }
+            | Event::DiscoveryFailed { source: server, .. }
             | Event::Replaced { server }
             | Event::Suspended { server, .. }
             | Event::Resumed { server }
@@ -128,6 +146,10 @@ impl fmt::Display for Event {
             Event::RenewalFailed { server, error } => {
                 write!(f, "{server}: no new connection ({error}), the old one stays")
             }
+            Event::LookUpFailed { server, error } => {
+                write!(f, "{server}: the name could not be looked up again ({error}), the connection stays")
+            }
+            Event::DiscoveryFailed { source, error } => write!(f, "{source}: no new list of servers: {error}"),
             Event::Replaced { server } => write!(f, "{server}: replaced by a new connection"),
             Event::Suspended { server, why } => write!(f, "{server}: suspended ({why})"),
             Event::Resumed { server } => write!(f, "{server}: answers again"),

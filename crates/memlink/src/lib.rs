@@ -59,13 +59,15 @@
 //! # Where to look
 //!
 //! [`Client`] has the verbs, [`Request`] their options, [`ManyStream`] very many keys, [`Builder::url`] the URL, [`Settings`] and
-//! [`Limits`] every number that can be set, [`Event`] and [`ClientStats`] what can be observed. [`generic`] puts another protocol on
-//! the same connections.
+//! [`Limits`] every number that can be set, [`Event`] and [`ClientStats`] what can be observed, [`discovery`] how servers are found.
+//! [`generic`] puts another protocol on the same connections.
 //!
 //! # Features
 //!
-//! * `schemes`: the hash schemes of other clients, by name and bit for bit, for fleets that share a cache with them; give a
-//!   [ring](Router) of one to [`Builder::router`]. Off by default.
+//! * `schemes`: the hash schemes of other clients, by name and bit for bit, for fleets that share a cache with them: `scheme=` in a
+//!   URL, or `Builder::scheme`. Off by default.
+//! * `dns-srv`: servers from SRV records (`dnssrv+`), by hickory-resolver. Off by default.
+//! * `discovery-file`: servers from a watched file of YAML or JSON (`memcache+file://`), by saphyr-parser. Off by default.
 //! * `tls`: connections by TLS (`Tls`, `memcaches://`), with rustls and its provider ring. Off by default.
 //! * `tls-own-provider`: the same, and the program brings the provider of cryptography.
 //! * `tracing`: events as log lines by way of the crate of that name, at most one a second for each server. Off by default.
@@ -75,6 +77,7 @@ mod builder;
 mod client;
 mod cluster;
 mod config;
+pub mod discovery;
 mod error;
 mod event;
 mod fan_out;
@@ -116,7 +119,7 @@ pub use request::{Request, RequestFuture, Source, Sourced, SourcedFuture, Source
 pub use rustls;
 pub use servers::ServerReply;
 pub use stats::{ClientStats, ServerStats};
-pub use transport::{Address, AddressError, TcpOptions};
+pub use transport::{Address, AddressError, Resolve, ResolveFuture, TcpOptions};
 #[cfg(feature = "tls-own-provider")]
 pub use transport::{Tls, TlsError, TlsPin, TlsVersion};
 pub use value::Value;
@@ -151,3 +154,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/own-protocol.md")]
 struct OwnProtocol;
+
+/// And in the tutorial of the embedded server.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/misbehaving-cache.md")]
+struct MisbehavingCache;

@@ -56,6 +56,8 @@ impl Limiter {
             Event::DialFailed { .. }
             | Event::TlsFilesRefused { .. }
             | Event::RenewalFailed { .. }
+            | Event::LookUpFailed { .. }
+            | Event::DiscoveryFailed { .. }
             | Event::Suspended { .. }
             | Event::Closed { .. } => tracing::warn!(server, suppressed, "{event}"),
         }

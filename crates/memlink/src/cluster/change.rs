@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::topology::{Member, Topology};
 use super::{Cluster, Shared};
-use crate::config::{ConfigError, Server};
+use crate::config::{ConfigError, Server, check_servers};
 use crate::event::Event;
 use crate::link::LinkProtocol;
 use crate::pool::Pool;
@@ -102,13 +102,16 @@ impl<P: LinkProtocol> Shared<P> {
         if !wanted.is_empty() && before.servers().eq(&wanted) {
             return Ok(Changes::none());
         }
-        super::check(&wanted, &self.settings)?;
+        if wanted.is_empty() {
+            return Err(ConfigError::NoServer);
+        }
+        check_servers(&wanted, &self.settings)?;
         let router = self.routing.router(&wanted)?;
         let (after, changes) = self.exchanged(&before, wanted, router);
         // From here on no new command goes to a server that was removed; those that come too late look here again.
         self.topology.send_replace(after);
-        let stand_in = before.is_empty().then(|| before.pools().cloned()).into_iter().flatten();
-        let leaving: Vec<_> = changes.leaving.iter().cloned().chain(stand_in).collect();
+        let placeholder = before.is_empty().then(|| before.pools().cloned()).into_iter().flatten();
+        let leaving: Vec<_> = changes.leaving.iter().cloned().chain(placeholder).collect();
         drop(is_closed);
         leaving.iter().for_each(|pool| pool.begin_close(grace));
         self.tell(&changes);

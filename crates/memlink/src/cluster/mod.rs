@@ -11,6 +11,8 @@ mod change;
 mod exchange;
 mod policy;
 mod routing;
+#[cfg(feature = "schemes")]
+mod scheme;
 mod topology;
 
 pub use change::{Changes, TopologyWatch};
@@ -23,7 +25,7 @@ pub use topology::Topology;
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use memlink_core::{Command, Stats};
@@ -31,7 +33,7 @@ use memlink_ring::Router;
 use tokio::sync::watch;
 
 use self::topology::Member;
-use crate::config::{ConfigError, Lanes, Server, Settings};
+use crate::config::{ConfigError, Lanes, Server, Settings, check_servers};
 use crate::error::Error;
 use crate::link::{Connector, Dialer, Link, LinkOptions, LinkProtocol, LinkState, Timing, Way};
 use crate::pool::Pool;
@@ -68,6 +70,8 @@ struct Shared<P: LinkProtocol> {
     topology: watch::Sender<Topology<P>>,
     /// Held while the list changes; whether the cluster was closed.
     changing: Mutex<bool>,
+    /// Tells of the end, for tasks that serve the cluster.
+    closed: watch::Sender<bool>,
     routing: Box<dyn Routing>,
     protocol: Arc<P>,
     settings: Arc<Settings>,
@@ -132,7 +136,10 @@ impl<P: LinkProtocol> Cluster<P> {
         routing: Box<dyn Routing>,
     ) -> Result<Cluster<P>, ConfigError> {
         let servers: Vec<_> = servers.into_iter().collect();
-        check(&servers, &settings)?;
+        if servers.is_empty() {
+            return Err(ConfigError::NoServer);
+        }
+        check_servers(&servers, &settings)?;
         let router = routing.router(&servers)?;
         Ok(Cluster::begin(protocol, settings, routing, |shared| {
             let members = servers.into_iter().map(|server| Member { pool: shared.pool(&server), server }).collect();
@@ -142,20 +149,19 @@ impl<P: LinkProtocol> Cluster<P> {
 
     /// A cluster whose servers are still to be found. Until they are, commands wait as for a server that is being dialled: by
     /// `connector`, which gives no stream and whose error is why nothing was found so far.
-    #[allow(dead_code)] // For servers that are found by a look-up, which comes next.
     pub(crate) fn waiting(
         protocol: P,
         settings: Settings,
         routing: Box<dyn Routing>,
-        stand_in: Server,
+        placeholder: Server,
         connector: Arc<dyn Connector>,
     ) -> Result<Cluster<P>, ConfigError> {
         settings.check()?;
         Ok(Cluster::begin(protocol, settings, routing, |shared| {
             let dialer = Dialer { way: Way::User(connector), ..Dialer::default() };
-            let options = LinkOptions { dialer, ..shared.link_options.clone() };
-            let pool = Arc::new(Pool::new(&stand_in, &shared.protocol, &options, Lanes::ONE));
-            Topology::waiting(Member { server: stand_in, pool }, shared.settings.clone())
+            let options = LinkOptions { dialer, dial_timeout: PLACEHOLDER_TIMEOUT, ..shared.link_options.clone() };
+            let pool = Arc::new(Pool::new(&placeholder, &shared.protocol, &options, Lanes::ONE));
+            Topology::waiting(Member { server: placeholder, pool }, shared.settings.clone())
         }))
     }
 
@@ -169,6 +175,7 @@ impl<P: LinkProtocol> Cluster<P> {
         let mut shared = Shared {
             topology: watch::Sender::new(Topology::none(settings.clone())),
             changing: Mutex::new(false),
+            closed: watch::Sender::new(false),
             routing,
             protocol: Arc::new(protocol),
             settings,
@@ -264,12 +271,42 @@ impl<P: LinkProtocol> Cluster<P> {
         self.topology().with_peer(server, read)
     }
 
-    /// Dials every server once and waits for the answers: one result for each, in the order of configuration.
+    /// Dials every server once and waits for the answers: one result for each, in the order of configuration. Servers that are still to
+    /// be found are waited for; when that fails there is one result, which says why.
     pub async fn open(&self) -> Vec<Result<(), Error>> {
-        let topology = self.topology();
+        let topology = match self.found().await {
+            Ok(topology) => topology,
+            Err(error) => return vec![Err(error)],
+        };
         let opened = futures_util::future::join_all(topology.pools().map(|pool| pool.open())).await;
         let names = topology.pools().map(|pool| pool.name().clone());
         opened.into_iter().zip(names).map(|(opened, name)| opened.map_err(|error| Error::call(name, &error))).collect()
+    }
+
+    /// The servers, once they have been found, should they still have to be.
+    pub(crate) async fn found(&self) -> Result<Topology<P>, Error> {
+        loop {
+            let topology = self.topology();
+            if !topology.is_empty() {
+                return Ok(topology);
+            }
+            // The placeholder never opens: it is down, or it has made room for the servers.
+            let opened = futures_util::future::join_all(topology.pools().map(|pool| pool.open())).await;
+            match opened.into_iter().find_map(Result::err) {
+                Some(error) if self.topology().is_empty() => return Err(Error::call(topology.name(0).clone(), &error)),
+                _ => {}
+            }
+        }
+    }
+
+    /// The same cluster for one who must not keep it.
+    pub(crate) fn downgrade(&self) -> WeakCluster<P> {
+        WeakCluster(Arc::downgrade(&self.shared))
+    }
+
+    /// Becomes true when the cluster is closed, and ends with it.
+    pub(crate) fn ended(&self) -> watch::Receiver<bool> {
+        self.shared.closed.subscribe()
     }
 
     /// Replaces every connection by a new one, without a command that notices: certificates, passwords and addresses are those of now.
@@ -284,6 +321,7 @@ impl<P: LinkProtocol> Cluster<P> {
     /// request ends at once with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Calling it again is harmless.
     pub async fn close(&self, grace: Duration) {
         *self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.closed.send_replace(true);
         let topology = self.topology();
         topology.pools().for_each(|pool| pool.begin_close(grace));
         futures_util::future::join_all(topology.pools().map(|pool| pool.closed(grace))).await;
@@ -299,6 +337,20 @@ impl<P: LinkProtocol> Cluster<P> {
     }
 }
 
+/// A cluster as seen by one who does not keep it.
+pub(crate) struct WeakCluster<P: LinkProtocol>(Weak<Shared<P>>);
+
+impl<P: LinkProtocol> WeakCluster<P> {
+    /// The cluster, while somebody keeps it.
+    pub(crate) fn upgrade(&self) -> Option<Cluster<P>> {
+        self.0.upgrade().map(|shared| Cluster { shared })
+    }
+}
+
+/// How long a dial of the placeholder may take: for ever, nearly. Whoever looks for the servers has bounds of its own, and callers have
+/// their deadlines.
+const PLACEHOLDER_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Whoever watches the list of servers does not keep their connections.
 impl<P: LinkProtocol> Drop for Shared<P> {
     fn drop(&mut self) {
@@ -309,28 +361,5 @@ impl<P: LinkProtocol> Drop for Shared<P> {
 impl<P: LinkProtocol> fmt::Debug for Cluster<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.topology().fmt(f)
-    }
-}
-
-/// The same server twice would get twice its share, or be two servers that are one.
-fn check(servers: &[Server], settings: &Settings) -> Result<(), ConfigError> {
-    settings.check()?;
-    servers.iter().try_for_each(|server| settings.check_address(&server.address))?;
-    if servers.is_empty() {
-        return Err(ConfigError::NoServer);
-    }
-    let mut names: Vec<_> = servers.iter().map(|server| server.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(ConfigError::DuplicateServer(pair[0].to_owned()));
-    }
-    let mut addresses: Vec<_> = servers.iter().map(|server| (server.address.to_string(), &server.name)).collect();
-    addresses.sort_unstable();
-    match addresses.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => {
-            let (one, other) = (pair[0].1.clone(), pair[1].1.clone());
-            Err(ConfigError::SameAddress { address: pair[0].0.clone(), one, other })
-        }
-        None => Ok(()),
     }
 }

@@ -67,10 +67,9 @@ impl<P: LinkProtocol> Topology<P> {
         Topology::of(Vec::new(), settings)
     }
 
-    /// For a cluster whose servers are still to be found: commands go to `stand_in`, until the first servers replace it.
-    #[allow(dead_code)] // As above.
-    pub(super) fn waiting(stand_in: Member<P>, settings: Arc<Settings>) -> Topology<P> {
-        Topology::of(vec![stand_in], settings)
+    /// For a cluster whose servers are still to be found: commands go to `placeholder`, until the first servers replace it.
+    pub(super) fn waiting(placeholder: Member<P>, settings: Arc<Settings>) -> Topology<P> {
+        Topology::of(vec![placeholder], settings)
     }
 
     fn of(members: Vec<Member<P>>, settings: Arc<Settings>) -> Topology<P> {
@@ -194,7 +193,7 @@ impl<P: LinkProtocol> Topology<P> {
         &members[server % members.len()].pool
     }
 
-    /// Every pool, that of a stand-in included.
+    /// Every pool, that of a placeholder included.
     pub(super) fn pools(&self) -> impl Iterator<Item = &Arc<Pool<P>>> {
         self.0.members.iter().map(|member| &member.pool)
     }

@@ -7,7 +7,8 @@ mod url;
 pub use server::Server;
 pub(crate) use settings::Lanes;
 pub use settings::{Settings, WhenDown};
-pub(crate) use url::parse_url;
+pub(crate) use settings::{bounded, check_servers};
+pub(crate) use url::{Source, parse_url};
 
 use memlink_ring::RingError;
 
@@ -56,7 +57,9 @@ pub enum ConfigError {
     #[error("the servers cannot be routed to: {0}")]
     Ring(#[from] RingError),
     /// The text does not begin with a scheme that memlink knows.
-    #[error("the URL scheme {0:?} is unknown; memcache://, memcaches:// (TLS) and memcache+unix:// are known")]
+    #[error(
+        "the URL scheme {0:?} is unknown; memcache://, memcaches:// (TLS), memcache+unix:// and memcache+file:// are known"
+    )]
     Scheme(String),
     /// What the scheme stands for is not built in.
     #[error("{0} is not supported by this build of memlink")]

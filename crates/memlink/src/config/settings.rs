@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use memlink_core::Limits;
 
-use super::ConfigError;
+use super::{ConfigError, Server};
 use crate::event::{Event, Observer};
 use crate::link::{Connector, Dialer, LinkOptions, Suspension, Timing, Way};
 #[cfg(feature = "tls-own-provider")]
 use crate::transport::Tls;
-use crate::transport::{Address, TcpOptions};
+use crate::transport::{Address, Resolve, Resolver, TcpOptions};
 
 /// How commands are sent and connections kept, whatever the protocol. Every option has a default that is right for most; the
 /// bounds of a connection are in [`Limits`].
@@ -24,11 +24,15 @@ pub struct Settings {
     pub(crate) dial_timeout: Duration,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
+    pub(crate) resolve_interval: Option<Duration>,
     pub(crate) suspension: Suspension,
     pub(crate) when_down: WhenDown,
     pub(crate) limits: Limits,
     pub(crate) dialer: Dialer,
     observer: Option<Observer>,
+    /// Whether events become log lines.
+    #[cfg(feature = "tracing")]
+    is_logged: bool,
 }
 
 /// What becomes of commands whose server is known to be down, or refuses this client. Which server has a key is no part of it: that says
@@ -78,11 +82,14 @@ impl Default for Settings {
             dial_timeout: Duration::from_secs(1),
             backoff_base: Duration::from_millis(50),
             backoff_cap: Duration::from_secs(3),
+            resolve_interval: Some(Duration::from_secs(30)),
             suspension: Suspension { commands: 3, silence: Duration::from_millis(500) },
             when_down: WhenDown::Fail,
             limits: Limits::default(),
             dialer: Dialer::default(),
             observer: None,
+            #[cfg(feature = "tracing")]
+            is_logged: true,
         }
     }
 }
@@ -128,6 +135,26 @@ impl Settings {
     #[must_use]
     pub fn backoff(self, base: Duration, cap: Duration) -> Settings {
         Settings { backoff_base: base, backoff_cap: cap.max(base), ..self }
+    }
+
+    /// How often the name of a server is looked up again while a connection to it is open, give or take a quarter. When the address it
+    /// goes to is no longer among the answers, the connection is replaced by one to an address that is, without a command that notices;
+    /// a look-up or a dial that fails changes nothing ([`Event::LookUpFailed`], [`Event::RenewalFailed`]). Default 30 s: what name
+    /// services commonly let an answer be used for, and one question a server. From 10 ms to a day; `None` or zero for never: right for a name that gives
+    /// other addresses of the same server each time, such as a load balancer's.
+    ///
+    /// At every dial the name is looked up in any case. Servers given by IP address, Unix sockets and streams of a
+    /// [connector](Settings::connector) have no name to be looked up.
+    #[must_use]
+    pub fn resolve_interval(self, interval: impl Into<Option<Duration>>) -> Settings {
+        let interval = interval.into().filter(|interval| !interval.is_zero());
+        Settings { resolve_interval: interval.map(bounded), ..self }
+    }
+
+    /// Who is asked for the addresses of a host name, instead of the operating system.
+    #[must_use]
+    pub fn resolver(self, resolve: impl Resolve) -> Settings {
+        self.with_dialer(|dialer| dialer.resolver = Resolver::of(resolve))
     }
 
     /// When a server is not asked any more although its connection stands: when `commands` commands in a row were given up without a
@@ -248,6 +275,27 @@ impl Settings {
         Ok(())
     }
 
+    /// For a connection that serves one question of the client's own: as its servers are reached, but bounded, with nothing prepared
+    /// and nothing told, since whoever asks tells what came of it. Only of files of TLS nobody else would tell.
+    pub(crate) fn for_questions(&self, answer_len_max: usize, timeout: Duration) -> Settings {
+        let mut settings = self.clone().timeout(timeout).connections_per_server(1).resolve_interval(None);
+        settings.limits.value_len_max = answer_len_max;
+        settings.dialer.preparation = None;
+        settings.observer = settings.observer.map(|observer| {
+            let told: Observer = Arc::new(move |event| {
+                if matches!(event, Event::TlsFilesRefused { .. }) {
+                    observer(event);
+                }
+            });
+            told
+        });
+        #[cfg(feature = "tracing")]
+        {
+            settings.is_logged = false;
+        }
+        settings
+    }
+
     /// How long a request may take that says nothing of its own.
     #[inline]
     pub(crate) fn timing(&self) -> Timing {
@@ -267,10 +315,24 @@ impl Settings {
             dial_timeout: self.dial_timeout,
             backoff_base: self.backoff_base,
             backoff_cap: self.backoff_cap,
+            resolve_interval: self.resolve_interval,
             suspension: self.suspension,
             observer: self.observer.clone(),
+            #[cfg(feature = "tracing")]
+            is_logged: self.is_logged,
         }
     }
+}
+
+/// The shortest interval between two look-ups: a shorter one asks a name service for nothing new.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// The longest interval between two look-ups: beyond a day it is as good as never, and far from where times have an end.
+const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An interval between two look-ups.
+pub(crate) fn bounded(interval: Duration) -> Duration {
+    interval.clamp(INTERVAL_MIN, INTERVAL_MAX)
 }
 
 impl std::fmt::Debug for Settings {
@@ -282,10 +344,31 @@ impl std::fmt::Debug for Settings {
             .field("large_lane", &self.large)
             .field("dial_timeout", &self.dial_timeout)
             .field("backoff", &(self.backoff_base, self.backoff_cap))
+            .field("resolve_interval", &self.resolve_interval)
             .field("suspension", &self.suspension)
             .field("when_down", &self.when_down)
             .field("limits", &self.limits)
             .field("dialer", &self.dialer)
             .finish_non_exhaustive()
+    }
+}
+
+/// The same server twice would get twice its share, or be two servers that are one.
+pub(crate) fn check_servers(servers: &[Server], settings: &Settings) -> Result<(), ConfigError> {
+    settings.check()?;
+    servers.iter().try_for_each(|server| settings.check_address(&server.address))?;
+    let mut names: Vec<_> = servers.iter().map(|server| server.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ConfigError::DuplicateServer(pair[0].to_owned()));
+    }
+    let mut addresses: Vec<_> = servers.iter().map(|server| (server.address.to_string(), &server.name)).collect();
+    addresses.sort_unstable();
+    match addresses.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => {
+            let (one, other) = (pair[0].1.clone(), pair[1].1.clone());
+            Err(ConfigError::SameAddress { address: pair[0].0.clone(), one, other })
+        }
+        None => Ok(()),
     }
 }

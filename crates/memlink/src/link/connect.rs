@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::DialGate;
 #[cfg(feature = "tls-own-provider")]
 use crate::transport::Tls;
-use crate::transport::{self, Address, Stream, TcpOptions, Transport};
+use crate::transport::{self, Address, Resolver, Stream, TcpOptions, Transport};
 
 /// A user's own way to open a stream to a server: an in-memory pipe in a test, a proxy, a mesh.
 pub trait Connector: Send + Sync + 'static {
@@ -32,6 +32,7 @@ pub(crate) type PreparationFuture = Pin<Box<dyn Future<Output = io::Result<()>> 
 #[derive(Clone, Default)]
 pub(crate) struct Dialer {
     pub(crate) way: Way,
+    pub(crate) resolver: Resolver,
     pub(crate) preparation: Option<Preparation>,
     #[cfg(feature = "tls-own-provider")]
     pub(crate) tls: Option<Tls>,
@@ -74,7 +75,7 @@ impl Dialer {
             prepare(address).await?;
         }
         let socket = match &self.way {
-            Way::System(options) => transport::open(address, options, limit).await?,
+            Way::System(options) => transport::open(address, options, &self.resolver, limit).await?,
             Way::User(connector) => Transport::Other(connector.connect(address).await?),
         };
         #[cfg(feature = "tls-own-provider")]
@@ -123,6 +124,7 @@ impl fmt::Debug for Dialer {
             Way::System(options) => shown.field("way", options),
             Way::User(_) => shown.field("way", &"the user's"),
         };
+        shown.field("resolver", &self.resolver);
         #[cfg(feature = "tls-own-provider")]
         shown.field("tls", &self.tls);
         shown.finish_non_exhaustive()

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
 use super::connect::broken;
+use super::names::Names;
 use super::renewal::Renewal;
 use super::shared::{LinkState, Shared, wake_all};
 use super::wire::{Driven, Wire};
@@ -28,6 +29,7 @@ pub(super) struct Driver<P: LinkProtocol> {
     pub(super) shared: Arc<Shared<P>>,
     pub(super) way: Way<P>,
     pub(super) renewal: Renewal<P>,
+    pub(super) names: Names,
     backoff: Backoff,
     /// Made when it is first needed.
     timer: Option<Pin<Box<Sleep>>>,
@@ -97,6 +99,7 @@ impl<P: LinkProtocol> Driver<P> {
             shared,
             way: Way::Idle,
             renewal: Renewal::None(0),
+            names: Names::none(),
             backoff,
             timer: None,
             armed: Tick::NEVER,
@@ -180,6 +183,7 @@ impl<P: LinkProtocol> Driver<P> {
             opened
         };
         self.way = Way::Connected(wire);
+        self.names = Names::none();
         if let Err(why) = opened {
             self.lose(&why, now);
         }
@@ -205,14 +209,15 @@ impl<P: LinkProtocol> Driver<P> {
         let Way::Connected(wire) = &mut self.way else { return Turn::Again };
         let (was_open, was_silent) = (wire.is_open, wire.is_silent);
         let driven = wire.drive(cx, &self.shared, now, now >= self.armed, &mut self.woken);
-        if wire.is_open && !was_open {
+        let (is_open, is_silent) = (wire.is_open, wire.is_silent);
+        if is_open && !was_open {
             let took = now.since(self.dial_began);
             self.shared.gate.end_rest();
             self.shared.set_state(LinkState::Open);
             let server = &self.shared.name;
             self.shared.observe(|| Event::Opened { server: server.clone(), took });
+            self.begin_names(now);
         }
-        let (is_open, is_silent) = (wire.is_open, wire.is_silent);
         if is_silent != was_silent {
             self.observe_silence(is_silent);
         }
@@ -222,7 +227,10 @@ impl<P: LinkProtocol> Driver<P> {
                 Turn::Again
             }
             Ok(Driven { stop: Some(until), is_drained, .. }) if is_drained || now >= until => self.end(),
-            Ok(Driven { stop: None, timeout, .. }) if is_open => self.drive_renewal(cx, now, timeout),
+            Ok(Driven { stop: None, timeout, .. }) if is_open => {
+                let names_due = self.drive_names(cx, now);
+                self.drive_renewal(cx, now, timeout.min(names_due))
+            }
             Ok(Driven { stop, timeout, .. }) => Turn::Until(timeout.min(stop.unwrap_or(Tick::NEVER))),
         }
     }
@@ -232,6 +240,7 @@ impl<P: LinkProtocol> Driver<P> {
         let Way::Connected(mut wire) = std::mem::replace(&mut self.way, Way::Idle) else { return };
         // It is dialled anew in any case.
         self.renewal = Renewal::None(self.shared.gate.renewals());
+        self.names = Names::none();
         let lived = now.since(wire.opened_at);
         let is_proved = wire.is_proved || (wire.is_open && lived >= PROVED_AFTER);
         if is_proved {

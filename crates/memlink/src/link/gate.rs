@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::LinkState;
+use super::names::Answers;
 
 /// What the links to one server have in common: one dial at a time, however many links there are, none while the server rests after a
 /// failure, and not many in a short time. A server that comes back, or does not, is not stormed.
@@ -20,6 +21,7 @@ struct Gate {
     renewals: AtomicU64,
     rest: Mutex<Option<Rest>>,
     redials: Mutex<Redials>,
+    answers: Answers,
     /// How each link stands, and the best of them.
     states: Mutex<Vec<LinkState>>,
     state: watch::Sender<LinkState>,
@@ -39,9 +41,15 @@ impl DialGate {
             renewals: AtomicU64::new(0),
             rest: Mutex::new(None),
             redials: Mutex::new(Redials { interval: backoff_cap / 3, free_at: None }),
+            answers: Answers::default(),
             states: Mutex::new(vec![LinkState::Idle; links]),
             state: watch::Sender::new(LinkState::Idle),
         }))
+    }
+
+    /// The addresses that the server's name had when one of the links looked.
+    pub(super) fn answers(&self) -> &Answers {
+        &self.0.answers
     }
 
     /// Whether there is more than one link to the server.

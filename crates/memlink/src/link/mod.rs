@@ -18,11 +18,12 @@ mod faults;
 mod gate;
 mod handle;
 mod linger;
+mod names;
 mod renewal;
 mod shared;
 mod wire;
 
-pub(crate) use backoff::Backoff;
+pub(crate) use backoff::{Backoff, spread};
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
 pub(crate) use connect::{Dialer, Preparation, Way};

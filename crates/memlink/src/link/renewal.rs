@@ -11,7 +11,8 @@ use super::wire::Wire;
 use crate::event::Event;
 use crate::transport::Transport;
 
-/// A connection is replaced by a new one, without a command that notices: with other certificates, or because its keys are worn.
+/// A connection is replaced by a new one, without a command that notices: with other certificates, because its keys are worn,
+/// or because the server's name leads elsewhere.
 ///
 /// ```text
 ///   old:        serves ......................................... in flight finishes | closed
@@ -66,7 +67,8 @@ impl<P: LinkProtocol> Driver<P> {
             Renewal::None(known) => {
                 let wanted = self.shared.gate.renewals();
                 let is_worn = matches!(&self.way, Way::Connected(wire) if wire.is_worn());
-                if *known == wanted && !is_worn {
+                let has_moved = std::mem::take(&mut self.names.has_moved);
+                if *known == wanted && !is_worn && !has_moved {
                     return Turn::Until(timeout);
                 }
                 let options = &self.shared.options;
@@ -104,7 +106,7 @@ impl<P: LinkProtocol> Driver<P> {
                         self.shared.set_state(LinkState::Dialling);
                     }
                 }
-                if self.replace() { Turn::Again } else { Turn::Until(timeout.min(due)) }
+                if self.replace(now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
             }
         }
     }
@@ -127,7 +129,7 @@ impl<P: LinkProtocol> Driver<P> {
     }
 
     /// Once nothing is in flight on the old one the new one serves.
-    fn replace(&mut self) -> bool {
+    fn replace(&mut self, now: Tick) -> bool {
         let (Way::Connected(old), Renewal::Beside(number, candidate)) = (&mut self.way, &mut self.renewal) else {
             return false;
         };
@@ -157,8 +159,9 @@ impl<P: LinkProtocol> Driver<P> {
                 self.shared.gate.end_rest();
                 self.shared.set_state(LinkState::Open);
                 self.shared.observe(|| Event::Opened { server: server.clone(), took });
+                self.begin_names(now);
             }
-            Err(why) => self.lose(&why, self.shared.now()),
+            Err(why) => self.lose(&why, now),
         }
         true
     }

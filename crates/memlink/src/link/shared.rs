@@ -21,8 +21,13 @@ pub(crate) struct LinkOptions {
     pub(crate) dial_timeout: Duration,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
+    /// How often the name of a server is looked up again while a connection is open.
+    pub(crate) resolve_interval: Option<Duration>,
     pub(crate) suspension: Suspension,
     pub(crate) observer: Option<Observer>,
+    /// Whether its events become log lines.
+    #[cfg(feature = "tracing")]
+    pub(crate) is_logged: bool,
 }
 
 /// When a server is not asked any more although its connection stands.
@@ -254,7 +259,9 @@ impl<P: LinkProtocol> Shared<P> {
             if let Some(observer) = &self.options.observer {
                 observer(&event);
             }
-            self.log.event(&event);
+            if self.options.is_logged || matches!(event, Event::TlsFilesRefused { .. }) {
+                self.log.event(&event);
+            }
         }
     }
 }

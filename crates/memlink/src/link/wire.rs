@@ -1,4 +1,5 @@
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -117,6 +118,11 @@ impl<P: LinkProtocol> Wire<P> {
     /// There is no other one so far: it has to last for some time more.
     pub(super) fn bear_wear(&mut self) {
         self.transport.bear_wear();
+    }
+
+    /// Where the connection leads, as far as the system knows.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.transport.peer()
     }
 
     /// One turn.

@@ -15,6 +15,7 @@ const STOREYS: &[&[&str]] = &[
     &["retry"],
     &["pool"],
     &["cluster"],
+    &["discovery"],
     &["builder", "client", "fan_out", "lease", "probe", "request", "servers", "stats", "value", "verbs"],
 ];
 

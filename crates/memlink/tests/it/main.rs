@@ -1,11 +1,14 @@
 //! The client against real servers: memcached processes, the embedded server, and strangers that are neither.
 #![cfg(test)]
 
+mod book;
 mod bulk;
 mod cancel;
 mod crowding;
 mod deadlines;
+mod discovery;
 mod doors;
+mod faults;
 mod generic;
 mod health;
 mod input;
@@ -14,6 +17,8 @@ mod lifecycle;
 mod memcached;
 mod mended;
 mod million;
+#[cfg(target_os = "linux")]
+mod names;
 mod outage;
 mod pipe;
 mod policy;

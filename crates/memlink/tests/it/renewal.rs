@@ -50,6 +50,7 @@ impl Load {
 /// What was told of connections.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
+    dials: AtomicU64,
     opened: AtomicU64,
     replaced: AtomicU64,
     lost: AtomicU64,
@@ -62,12 +63,17 @@ impl Seen {
         let told = seen.clone();
         let settings = settings.on_event(move |event| match event {
             Event::RenewalFailed { error, .. } => told.failures.lock().unwrap().push(error.to_string()),
+            Event::Dialling { .. } => _ = told.dials.fetch_add(1, Ordering::SeqCst),
             Event::Opened { .. } => _ = told.opened.fetch_add(1, Ordering::SeqCst),
             Event::Replaced { .. } => _ = told.replaced.fetch_add(1, Ordering::SeqCst),
             Event::Closed { .. } => _ = told.lost.fetch_add(1, Ordering::SeqCst),
             _ => {}
         });
         (settings, seen)
+    }
+
+    pub(crate) fn dials(&self) -> u64 {
+        self.dials.load(Ordering::SeqCst)
     }
 
     /// Connections that have ended their opening exchange well.
@@ -106,6 +112,7 @@ async fn plain_connections_are_replaced_without_a_failed_request() {
     }
     let (served, failed) = load.end();
     assert_eq!(failed, [""; 0], "of {served}");
+    assert_eq!((seen.lost(), seen.dials()), (0, seen.opened()), "each dial has served");
 }
 
 /// A password that the server knows no longer: connections that have signed in are served on.

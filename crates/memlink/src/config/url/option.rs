@@ -8,7 +8,7 @@ use crate::config::{ConfigError, Settings};
 use crate::transport::Tls;
 
 /// Options that say something of memcached or of a server, and nothing of settings.
-const NOT_OF_SETTINGS: &[&str] = &["weight", "opaque", "version"];
+const NOT_OF_SETTINGS: &[&str] = &["weight", "discovery_interval_ms", "opaque", "version"];
 
 /// Options that belong together: [`Tls::client_cert_files`] takes both.
 #[cfg(feature = "tls-own-provider")]

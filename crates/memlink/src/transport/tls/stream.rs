@@ -1,4 +1,5 @@
 use std::io::{self, BufRead as _, IoSlice, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -55,6 +56,11 @@ const READ_LEN_MIN: usize = 4 * 1024;
 const READ_LEN_MAX: usize = 64 * 1024;
 
 impl TlsStream {
+    /// Where the socket below leads.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.socket.peer()
+    }
+
     /// Makes the handshake, until `ends` at the latest.
     pub(super) async fn connect(
         socket: Transport,
