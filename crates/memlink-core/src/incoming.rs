@@ -35,6 +35,9 @@ pub struct Incoming<P: Protocol> {
     want: usize,
     pending: Pending<P::Expect>,
     ready: Vec<(Token, Option<Reply>)>,
+    /// Heads that were answered by silence, as the bytes at hand say. They are ready when these bytes have become the reply to a later
+    /// command: a forged one must not confirm anything.
+    silent: Vec<Token>,
     unasked: Unasked,
     /// What lies at the start of the input began to arrive while nothing was owed: it can be no reply.
     began_unasked: bool,
@@ -91,6 +94,7 @@ impl<P: Protocol> Incoming<P> {
             want: 1,
             pending: Pending::new(),
             ready: Vec::new(),
+            silent: Vec::new(),
             unasked: Unasked::default(),
             began_unasked: false,
             last: None,
@@ -243,6 +247,7 @@ impl<P: Protocol> Incoming<P> {
             }
             Verdict::Part { len, tail } if asked && fits(len, tail, available) => {
                 self.begin_next();
+                self.confirm_silence();
                 self.input.take_part(len, tail, self.limits.unclaimed_bytes_max);
                 Ok(true)
             }
@@ -253,7 +258,7 @@ impl<P: Protocol> Incoming<P> {
             }
             Verdict::Silence if asked && !self.input.has_parts() => {
                 if let Some(entry) = self.pending.pop_front() {
-                    self.ready.push((entry.token, Some(Reply::Silence)));
+                    self.silent.push(entry.token);
                 }
                 Ok(true)
             }
@@ -281,7 +286,7 @@ impl<P: Protocol> Incoming<P> {
             return Err(Broken::ReplyTooLarge { len: total as u64 });
         }
         self.want = total;
-        self.input.expect(total);
+        self.input.expect(total, self.ready.capacity() * size_of::<(Token, Option<Reply>)>());
         Ok(())
     }
 
@@ -305,9 +310,18 @@ impl<P: Protocol> Incoming<P> {
     /// The head of the queue has its reply.
     fn complete(&mut self, len: usize, tail: usize) {
         self.begin_next();
+        self.confirm_silence();
         let reply = self.input.take_reply(len, tail);
         if let Some(entry) = self.pending.pop_front() {
             self.ready.push((entry.token, reply));
+        }
+    }
+
+    /// What was said by silence has become certain.
+    #[inline]
+    fn confirm_silence(&mut self) {
+        if !self.silent.is_empty() {
+            self.ready.extend(self.silent.drain(..).map(|token| (token, Some(Reply::Silence))));
         }
     }
 
@@ -335,6 +349,20 @@ impl<P: Protocol> Incoming<P> {
     pub fn drain_unasked(&mut self) -> impl Iterator<Item = Frame> + '_ {
         self.unasked.len = 0;
         self.unasked.frames.drain(..)
+    }
+
+    /// Takes commands out of the order without their replies: only a mutant does.
+    pub(crate) fn pop_where(&mut self, is_popped: impl Fn(Token) -> bool) -> usize {
+        let before = self.pending.len();
+        self.pending.retain(|entry| !is_popped(entry.token));
+        before - self.pending.len()
+    }
+
+    /// Goes on with the order of an old connection on a new one: only a mutant does.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn keep_pending_of(&mut self, old: &mut Incoming<P>) {
+        self.pending.append(&mut old.pending);
     }
 
     /// Whether a reply is owed.

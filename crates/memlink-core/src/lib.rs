@@ -35,7 +35,9 @@ mod frame;
 mod incoming;
 mod input;
 mod limits;
+mod mutants;
 mod outgoing;
+mod pace;
 mod pending;
 mod protocol;
 mod stats;
@@ -49,6 +51,9 @@ pub use error::{Broken, Cause, Failure, Outcome};
 pub use frame::{Frame, Reply, padded};
 pub use incoming::{Framed, Incoming};
 pub use limits::Limits;
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub use mutants::Mutant;
 pub use outgoing::Transmit;
 pub use protocol::{Ask, Protocol, Refusal, Step, Verdict};
 pub use stats::Stats;

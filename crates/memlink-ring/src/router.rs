@@ -33,18 +33,23 @@ pub trait Router: Send + Sync {
     /// Unless told otherwise it is the server of the attempt's digits with the key behind them, as dalli has it: the keys of a
     /// server that is down are spread over all others.
     fn route_again(&self, key: &[u8], attempt: u32) -> usize {
-        let mut short = [0; SHORT_LEN];
-        let mut digits = [0; 10];
-        let digits = decimal(attempt, &mut digits);
-        match short.get_mut(..digits.len() + key.len()) {
-            Some(text) => {
-                let (head, tail) = text.split_at_mut(digits.len());
-                head.copy_from_slice(digits);
-                tail.copy_from_slice(key);
-                self.route(text)
-            }
-            None => self.route(&[digits, key].concat()),
+        with_attempt(key, attempt, |text| self.route(text))
+    }
+}
+
+/// Calls `then` with the digits of an attempt and a key behind them.
+pub(crate) fn with_attempt<R>(key: &[u8], attempt: u32, then: impl FnOnce(&[u8]) -> R) -> R {
+    let mut short = [0; SHORT_LEN];
+    let mut digits = [0; 10];
+    let digits = decimal(attempt, &mut digits);
+    match short.get_mut(..digits.len() + key.len()) {
+        Some(text) => {
+            let (head, tail) = text.split_at_mut(digits.len());
+            head.copy_from_slice(digits);
+            tail.copy_from_slice(key);
+            then(text)
         }
+        None => then(&[digits, key].concat()),
     }
 }
 

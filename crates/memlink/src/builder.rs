@@ -193,8 +193,9 @@ impl Builder {
         self.routing(scheme)
     }
 
-    /// Signs in to every server (memcached's `-Y`) before anything else is sent. A server without `-Y` takes the sign-in for a command
-    /// like any other, answers that all is well and serves everybody: that cannot be told from a sign-in by what it says.
+    /// Signs in to every server (memcached's `-Y`) before any command is sent. Each is asked first whether it wants a sign-in, which costs
+    /// a round trip of every new connection: one that does not may be another's, so it is not used
+    /// ([`ErrorKind::Refused`](crate::ErrorKind::Refused)) and the password is never sent to it.
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Builder {
         self.meta = self.meta.with_credentials(credentials);

@@ -34,7 +34,7 @@ pub enum ErrorKind {
     Invalid,
     /// The configuration is wrong.
     Config,
-    /// The deadline passed.
+    /// The deadline passed, or came too near for a reply while the request stood in line for room: then nothing was sent.
     Deadline,
     /// The server is known to be unreachable. Nothing was sent.
     ServerDown,

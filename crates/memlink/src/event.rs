@@ -105,7 +105,7 @@ pub enum Event {
         reason: Broken,
         /// Commands that were on the wire or queued for it; each has ended with an error.
         in_flight: usize,
-        /// When the next dial begins; `None` when it was closed on purpose.
+        /// When the next dial begins; `None` when it was closed on purpose, or is dialled when somebody has something to ask.
         retry_in: Option<Duration>,
     },
 }

@@ -1,6 +1,7 @@
 use alloc::vec::Vec;
 
 use super::Connection;
+use crate::mutants::Mutant;
 use crate::outgoing::Transmit;
 use crate::waiters::Token;
 use crate::{Broken, Cause, Failure, Incoming, Outcome, Protocol, Reply, Tick};
@@ -82,6 +83,11 @@ impl<P: Protocol, W> Connection<P, W> {
         for entry in self.sent.drain(..) {
             incoming.push_pending(at, entry, is_whole);
         }
+        if self.mutated.has(Mutant::PoppedOnTimeout) {
+            let waiters = &self.waiters;
+            let popped = incoming.pop_where(|token| token != Token::OPENING && !waiters.is_in_flight(token));
+            self.in_flight -= popped;
+        }
     }
 
     /// Hands the replies that are ready to those who wait, and room to those in line. Those of a connection that was closed
@@ -100,9 +106,11 @@ impl<P: Protocol, W> Connection<P, W> {
         }
         self.sync(incoming.written);
         let mut ready = core::mem::take(incoming.ready());
-        let mut result = Ok(());
+        let (mut result, replies) = (Ok(()), ready.len());
         for (token, reply) in ready.drain(..) {
-            self.in_flight -= 1;
+            if !self.mutated.has(Mutant::PermitLeaked) || token == Token::OPENING || self.waiters.is_in_flight(token) {
+                self.in_flight -= 1;
+            }
             if token == Token::OPENING {
                 // The opening exchange is bounded more closely than the parts of a reply are.
                 let reply = reply.ok_or(Broken::ReplyTooLarge { len: incoming.received() });
@@ -112,6 +120,7 @@ impl<P: Protocol, W> Connection<P, W> {
             }
         }
         *incoming.ready() = ready;
+        self.pace.count(now, replies, self.waiters.waiting() > 0);
         self.admit(woken);
         result
     }

@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::mutants::Mutated;
 use crate::outgoing::{Outgoing, Transmit};
+use crate::pace::Pace;
 use crate::pending::Entry;
 use crate::waiters::Waiters;
 use crate::{Cause, Limits, Protocol, Stats, Tick};
@@ -90,10 +92,14 @@ pub struct Connection<P: Protocol, W> {
     trash: Vec<Bytes>,
     /// When promises that were not used are looked at.
     promises_at: Tick,
+    /// Promises of an earlier round are looked at then; those of this one were made since the last look.
+    promise_round: u32,
     opening_ends: Tick,
+    pace: Pace,
     is_driver_notified: bool,
     driver_armed: Tick,
     stats: Stats,
+    mutated: Mutated,
 }
 
 /// How the way to the server stands.
@@ -151,11 +157,21 @@ impl<P: Protocol, W> Connection<P, W> {
             left_at: VecDeque::new(),
             trash: Vec::new(),
             promises_at: Tick::NEVER,
+            promise_round: 0,
             opening_ends: Tick::NEVER,
+            pace: Pace::default(),
             is_driver_notified: false,
             driver_armed: Tick::NEVER,
             stats: Stats::default(),
+            mutated: Mutated::default(),
         }
+    }
+
+    /// Gives this connection a historical bug, for tests of the tests.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn mutate(&mut self, mutant: crate::Mutant) {
+        self.mutated.by = Some(mutant);
     }
 
     /// Lets go of memory that an idle connection does not need.

@@ -3,6 +3,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{Connection, Phase};
+use crate::mutants::Mutant;
 use crate::outgoing::{Outgoing, Transmit};
 use crate::waiters::Place;
 use crate::{Broken, Cause, Failure, Incoming, Outcome, Protocol, Tick};
@@ -49,7 +50,7 @@ impl<P: Protocol, W> Connection<P, W> {
         incoming: &mut Incoming<P>,
         woken: &mut Vec<W>,
     ) -> Result<(), Broken> {
-        if self.is_ending() {
+        if self.is_ending() && !self.mutated.has(Mutant::Resurrected) {
             return Err(Broken::Shutdown);
         }
         if self.is_connected || incoming.life.is_some() {
@@ -86,6 +87,7 @@ impl<P: Protocol, W> Connection<P, W> {
         self.left_at.clear();
         self.opening_ends = Tick::NEVER;
         self.promises_at = Tick::NEVER;
+        self.pace.forget();
         Remains {
             _outgoing: core::mem::replace(&mut self.outgoing, Outgoing::new()),
             _unfinished: self.unfinished.take(),
@@ -118,8 +120,13 @@ impl<P: Protocol, W> Connection<P, W> {
         transmit: &mut Transmit<P::Expect>,
         woken: &mut Vec<W>,
     ) -> Remains<P::Expect> {
-        let (written, mut lost) = (self.written, 0);
+        let (written, mutated, mut lost) = (self.written, self.mutated, 0);
         self.waiters.end_where(woken, |place| match place {
+            Place::InFlight { span, .. }
+                if mutated.has(Mutant::WaiterDropped) && !span.is_queued() && span.end > written =>
+            {
+                None
+            }
             Place::InFlight { span, .. } => {
                 lost += 1;
                 let is_sent = span.may_have_run(written) || (is_uncertain && !span.is_queued());

@@ -13,6 +13,8 @@ mod lives;
 mod memory;
 mod model;
 mod order;
+mod overload;
+mod pressed;
 mod renewal;
 mod server;
 mod strays;

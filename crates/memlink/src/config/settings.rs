@@ -103,7 +103,9 @@ impl Settings {
         Settings { timeout: timeout.into(), ..self }
     }
 
-    /// Whether a request waits for room while its server's queue is full, up to its deadline (default), or fails at once.
+    /// Whether a request waits for room while its server's queue is full, up to its deadline (default), or fails at once. One that
+    /// waits and cannot be answered in time any more, as the server has been answering lately, ends as soon as that is known, by
+    /// [`ErrorKind::Deadline`](crate::ErrorKind::Deadline) and not sent: an overloaded server then works for those who can be served.
     #[must_use]
     pub fn wait_when_full(self, wait: bool) -> Settings {
         Settings { wait_when_full: wait, ..self }

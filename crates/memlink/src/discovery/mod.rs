@@ -21,6 +21,8 @@ mod elasticache;
 mod error;
 #[cfg(feature = "discovery-file")]
 mod file;
+#[doc(hidden)]
+pub mod parsers;
 mod sources;
 #[cfg(feature = "dns-srv")]
 mod srv;

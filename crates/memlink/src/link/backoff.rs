@@ -54,13 +54,8 @@ impl Backoff {
     }
 }
 
-/// From three quarters of an interval to five: clients that were started together do not ask together for ever.
-pub(crate) fn spread(interval: Duration) -> Duration {
-    interval.mul_f64(0.75 + fastrand::f64() / 2.0)
-}
-
 /// The least time after which a connection counts as steady.
-const STEADY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const STEADY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use memlink_core::{Broken, Cause, Phase, Tick, Transmit};
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
+use super::backoff::STEADY_AFTER;
 use super::connect::broken;
 use super::names::Names;
 use super::renewal::Renewal;
@@ -246,6 +247,10 @@ impl<P: LinkProtocol> Driver<P> {
         if is_proved {
             self.backoff.served(lived);
         }
+        if wire.is_proved && self.backoff.failures() == 0 && lived < STEADY_AFTER && self.is_drained() {
+            // A server that answers, and closes what is idle, fails nobody. It is dialled when somebody has something to ask.
+            return self.let_go(wire, why);
+        }
         let wait = self.backoff.next_wait(fastrand::u64(..));
         self.way = Way::Resting { until: now.after(wait) };
         let mut guarded = self.shared.lock();
@@ -273,6 +278,23 @@ impl<P: LinkProtocol> Driver<P> {
             true => Event::Closed { server, reason: why.clone(), in_flight, retry_in: Some(wait) },
             false => Event::DialFailed { server, error: why.to_string().into(), failures, retry_in: wait },
         });
+    }
+
+    fn is_drained(&self) -> bool {
+        self.shared.lock().connection.is_drained()
+    }
+
+    /// Closes a connection on which nothing is owed, and dials the next one when it is wanted.
+    fn let_go(&mut self, mut wire: Box<Wire<P>>, why: &Broken) {
+        self.has_dialled = false;
+        let mut guarded = self.shared.lock();
+        let remains = guarded.connection.closed(why, &mut wire.transmit, &mut self.woken);
+        let inline = guarded.inline.take();
+        drop(guarded);
+        drop((remains, inline, wire));
+        self.shared.set_state(LinkState::Idle);
+        let (server, reason) = (self.shared.name.clone(), why.clone());
+        self.shared.observe(|| Event::Closed { server, reason, in_flight: 0, retry_in: None });
     }
 
     /// Commands got no replies and not a byte has come, or one has come at last.

@@ -21,9 +21,10 @@ mod linger;
 mod names;
 mod renewal;
 mod shared;
+mod spread;
 mod wire;
 
-pub(crate) use backoff::{Backoff, spread};
+pub(crate) use backoff::Backoff;
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
 pub(crate) use connect::{Dialer, Preparation, Way};
@@ -31,6 +32,7 @@ pub(crate) use gate::DialGate;
 pub(crate) use handle::Link;
 pub use shared::LinkState;
 pub(crate) use shared::{LinkOptions, Suspension};
+pub(crate) use spread::spread;
 
 use memlink_core::Protocol;
 

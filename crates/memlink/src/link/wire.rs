@@ -137,7 +137,7 @@ impl<P: LinkProtocol> Wire<P> {
         if is_due {
             // All that has come counts before anybody's time is over: the program may have been suspended.
             self.drive_all_read(cx, shared, now, woken)?;
-            self.drive_timeouts(shared, now, woken)?;
+            self.drive_timeouts(cx, shared, now, woken)?;
         } else {
             if self.has_unframed {
                 // What the callers of the replies so far have asked since leaves before the others get theirs.
@@ -262,24 +262,38 @@ impl<P: LinkProtocol> Wire<P> {
         }
     }
 
-    fn drive_timeouts(&mut self, shared: &Shared<P>, now: Tick, woken: &mut Vec<Waker>) -> Result<(), Broken> {
-        let mut guarded = shared.lock();
-        guarded.connection.poll_sent(&mut self.incoming);
-        self.note_silence(&guarded);
-        guarded.connection.handle_timeout(now, &mut self.transmit, woken)?;
-        self.suspend_if_silent(shared.options.suspension, &mut guarded, now, woken);
+    fn drive_timeouts(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<P>,
+        now: Tick,
+        woken: &mut Vec<Waker>,
+    ) -> Result<(), Broken> {
+        {
+            let mut guarded = shared.lock();
+            guarded.connection.poll_sent(&mut self.incoming);
+            self.note_silence(&guarded);
+            guarded.connection.handle_timeout(now, &mut self.transmit, woken)?;
+            self.suspend_if_silent(shared.options.suspension, &mut guarded, now, woken);
+        }
+        self.transmit.drop_cut();
+        if now >= self.incoming.poll_timeout().min(self.blocked_until()) {
+            // A program that was suspended in the middle of a command, be it in a caller's hands, has not written since. If the
+            // socket takes more of it now the server was not silent: it was waiting for us.
+            shared.lock().connection.poll_transmit(&mut self.transmit, woken);
+            self.transmit.drop_cut();
+            self.drive_write(cx, now)?;
+        }
         self.incoming.handle_timeout(now)?;
-        if self.blocked_since.is_some_and(|since| now >= since.after(self.limits.stall_timeout)) {
+        if now >= self.blocked_until() {
             return Err(Broken::WriteStalled);
         }
         if self.may_shrink() && now >= self.active_at.after(IDLE_AFTER) {
             self.incoming.shrink();
             self.transport.shrink();
-            guarded.connection.shrink();
+            shared.lock().connection.shrink();
             self.is_shrunk = true;
         }
-        drop(guarded);
-        self.transmit.drop_cut();
         Ok(())
     }
 
@@ -397,8 +411,14 @@ impl<P: LinkProtocol> Wire<P> {
     }
 
     fn poll_timeout(&self) -> Tick {
-        let stalled = self.blocked_since.map_or(Tick::NEVER, |since| since.after(self.limits.stall_timeout));
         let idle = if self.may_shrink() { self.active_at.after(IDLE_AFTER) } else { Tick::NEVER };
-        self.incoming.poll_timeout().min(stalled).min(idle)
+        self.incoming.poll_timeout().min(self.blocked_until()).min(idle)
+    }
+
+    /// When a socket that takes nothing ends the connection. As long as bytes come the server is not silent: memcached reads
+    /// nothing while it has something to write, and a large reply takes its time on a slow way.
+    fn blocked_until(&self) -> Tick {
+        let since = self.blocked_since.map(|since| since.max(self.active_at));
+        since.map_or(Tick::NEVER, |since| since.after(self.limits.stall_timeout))
     }
 }

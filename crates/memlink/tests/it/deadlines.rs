@@ -194,6 +194,32 @@ async fn silence_closes_a_connection_and_slowness_does_not() {
     end.expect_end().await;
 }
 
+/// As memcached does it: nothing is read while there is something to write. Bytes come, so it is not silent, however long it takes them.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_slowly_and_reads_nothing_meanwhile_is_not_silent() {
+    let mut pipes = Pipes::new(64);
+    let client = pipes.client(endless().limits(Limits { stall_timeout: ms(3_000), ..endless_limits() }));
+    let mut end = prove(&mut pipes, &client).await;
+    let slow = tokio::spawn(client.get("slow").into_future());
+    end.expect("mg slow v\r\n").await;
+    let value = "x".repeat(40_000);
+    let large = tokio::spawn(client.set("large", value.clone()).into_future());
+    for piece in ["VA 4\r\n", "s", "l", "o", "w\r\n"] {
+        sleep(ms(2_900)).await;
+        end.say(piece).await;
+    }
+    assert_eq!(slow.await.unwrap().show(), "\"slow\"");
+    end.expect(&format!("ms large 40000\r\n{value}\r\n")).await;
+    end.say("HD\r\n").await;
+    assert_eq!(large.await.unwrap().show(), "done");
+    // With nothing more to say it is.
+    tokio::spawn(client.set("large", value).into_future());
+    sleep(ms(2_990)).await;
+    assert_eq!(client.stats().servers[0].counters.closed, 0);
+    sleep(ms(20)).await;
+    assert_eq!(client.stats().servers[0].counters.closed, 1);
+}
+
 /// A steady stream of new commands does not hide the silence.
 #[tokio::test(start_paused = true)]
 async fn silence_is_found_whatever_the_traffic() {
@@ -299,4 +325,26 @@ async fn replies_that_came_in_time_are_not_late_because_the_program_was_suspende
             assert_eq!(get.await.unwrap().show(), format!("\"{round:>200}\""));
         }
     }
+}
+
+/// What it has not written it does not hold against the server.
+#[tokio::test(start_paused = true)]
+async fn a_program_that_was_suspended_in_the_middle_of_a_write_goes_on_with_it() {
+    const PIECE: usize = 64;
+    let mut pipes = Pipes::new(PIECE);
+    let client = pipes.client(endless().limits(Limits { stall_timeout: ms(3_000), ..endless_limits() }));
+    let mut end = prove(&mut pipes, &client).await;
+    let value = "x".repeat(1_000);
+    let command = format!("ms large 1000\r\n{value}\r\n");
+    let large = tokio::spawn(client.set("large", value).into_future());
+    let (pieces, rest) = command.split_at(10 * PIECE);
+    for piece in pieces.as_bytes().chunks(PIECE) {
+        end.expect(std::str::from_utf8(piece).unwrap()).await;
+        // There is room again, and then a time longer than any silence is over at once.
+        tokio::time::advance(ms(4_000)).await;
+    }
+    end.expect(rest).await;
+    end.say("HD\r\n").await;
+    assert_eq!(large.await.unwrap().show(), "done");
+    assert_eq!(client.stats().servers[0].counters.opened, 1);
 }

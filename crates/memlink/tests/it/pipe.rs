@@ -124,8 +124,8 @@ impl End {
     pub(crate) async fn greet(&mut self) {
         self.expect("version\r\n").await;
         self.say("VERSION 1.6.45\r\n").await;
-        self.expect("mg memlink:probe s\r\n").await;
-        self.say("EN\r\n").await;
+        self.expect("mg memlink:probe s Oprobe\r\n").await;
+        self.say("EN Oprobe\r\n").await;
     }
 
     /// Reads exactly this.

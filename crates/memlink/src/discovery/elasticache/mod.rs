@@ -8,7 +8,7 @@ use std::time::Duration;
 use memlink_ring::Router;
 
 use self::answer::Answer;
-use self::protocol::{Ask, Configuration, Replied};
+pub use self::protocol::{Ask, Configuration, Replied};
 use super::{Discover, DiscoverFuture, DiscoveryError, check_len};
 use crate::cluster::Cluster;
 use crate::config::{ConfigError, Server, Settings};
@@ -23,6 +23,11 @@ use crate::error::Error;
 #[derive(Debug, Clone)]
 pub struct ElastiCache {
     endpoints: Vec<Server>,
+}
+
+/// The version and the servers of an answer.
+pub(super) fn read(text: &[u8]) -> Result<(u64, Vec<Server>), DiscoveryError> {
+    Answer::read(text).map(|answer| (answer.version, answer.servers))
 }
 
 /// How long one endpoint has for its answer, dial included: three times what is common for a dial. Three of them have their turn within the

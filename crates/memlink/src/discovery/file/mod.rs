@@ -54,6 +54,11 @@ struct Contents {
     modified: Option<SystemTime>,
 }
 
+/// What the file says.
+pub(super) fn read_list(bytes: &[u8]) -> Result<Vec<Server>, DiscoveryError> {
+    list::parse(bytes)
+}
+
 impl ServerFile {
     /// The file at `path`. It need not be there yet.
     #[must_use]

@@ -101,8 +101,9 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, manner: Arc<Mutex<M
             (Manner::Says(bytes), _) => bytes.to_vec(),
             (Manner::GoesOn(first, then), _) => {
                 stream.write_all(first).await.ok()?;
+                let then = then.repeat(1_000);
                 loop {
-                    stream.write_all(then).await.ok()?;
+                    stream.write_all(&then).await.ok()?;
                 }
             }
             (Manner::IsSilent, _) => Vec::new(),

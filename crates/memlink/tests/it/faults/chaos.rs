@@ -100,7 +100,10 @@ async fn run(seed: u64, operations: usize) -> u64 {
     let noted = account.clone();
     let builder = TestServer::builder().seed(seed).on_command(move |executed| noted.note(executed));
     let server = Arc::new(builder.start().await.expect("starts"));
+    // Faults are to hit commands: a server that fails so often would be dialled ever more seldom, and suspended.
     let settings = Settings::default().connections_per_server(2);
+    let settings = settings.backoff(Duration::from_millis(5), Duration::from_millis(50));
+    let settings = settings.suspend_after(u32::MAX, Duration::from_secs(60));
     let client = attended(std::slice::from_ref(&server), WIDE, settings).await;
     for key in (0..KEPT).map(|n| format!("kept-{n}")) {
         client.set(&key, value_of(&key)).await.expect("a set");

@@ -72,9 +72,9 @@ async fn who_is_not_let_in_has_sent_nothing() {
         Fault::instead("HTTP/1.1 400 Bad Request\r\n\r\n").verb("version"),
         Fault::garbage(30).verb("version"),
         Fault::error_line("SERVER_ERROR no").verb("version"),
-        Fault::swallow().verb("mn"),
-        Fault::instead("EN\r\n").verb("mn"),
-        Fault::close().verb("mn"),
+        Fault::swallow().key_prefix("memlink:probe"),
+        Fault::instead("MN\r\n").key_prefix("memlink:probe"),
+        Fault::close().key_prefix("memlink:probe"),
     ] {
         let pair = Pair::start().await;
         let fault = pair.server.faults().add(fault);
@@ -192,6 +192,53 @@ async fn an_overloaded_server_is_still_of_use() {
     }
     assert!(throttle.injected() > 0);
     assert!(served >= 2 * CAPACITY * 9 / 10, "{served} of {} were served", 2 * CAPACITY);
+    pair.is_well().await;
+    assert_eq!(pair.opened(), 1);
+}
+
+/// The same with callers who wait for room: those who get it are answered in time, and the others learn that they are too late while
+/// nothing has been written for them.
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_is_of_use_to_those_who_wait() {
+    const CAPACITY: u32 = 2_000;
+    const TIMEOUT: Duration = Duration::from_millis(100);
+    let limits = Limits { in_flight_max: 100, ..Limits::default() };
+    let pair = Pair::with(WIDE, Settings::default().timeout(TIMEOUT).limits(limits)).await;
+    let throttle = pair.server.faults().add(Fault::throttle(CAPACITY).verb("mg"));
+    let begun = Instant::now();
+    let is_over = move || begun.elapsed() >= Duration::from_secs(2);
+    let callers: Vec<_> = (0..1_000)
+        .map(|caller| {
+            let client = pair.client.clone();
+            tokio::spawn(async move {
+                let [mut served, mut refused, mut late] = [0_u32; 3];
+                while !is_over() {
+                    let asked = Instant::now();
+                    match client.get(format!("key-{caller}")).await.show().as_str() {
+                        _ if is_over() => {}
+                        "none" => served += 1,
+                        "Deadline NotSent" => refused += 1,
+                        "Deadline Unknown" => late += 1,
+                        told => panic!("{told} after {:?}", asked.elapsed()),
+                    }
+                    assert!(asked.elapsed() <= TIMEOUT + Duration::from_millis(2), "{:?}", asked.elapsed());
+                }
+                [served, refused, late]
+            })
+        })
+        .collect();
+    let mut told = [0; 3];
+    for caller in callers {
+        let by_one = caller.await.expect("no panic");
+        told.iter_mut().zip(by_one).for_each(|(sum, n)| *sum += n);
+    }
+    println!("{told:?} were served, refused and late");
+    let [served, refused, late] = told;
+    assert!(throttle.injected() > 0);
+    assert!(served + refused + late >= 2 * 10 * CAPACITY, "it is no overload: {told:?}");
+    assert!(served >= 2 * CAPACITY * 9 / 10, "{served} of {} were served", 2 * CAPACITY);
+    // Those who came before the pace of the server was known.
+    assert!(late <= CAPACITY / 10, "{late} were written for and came too late");
     pair.is_well().await;
     assert_eq!(pair.opened(), 1);
 }

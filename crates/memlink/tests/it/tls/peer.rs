@@ -206,7 +206,7 @@ fn speak(wire: &mut Wire, manner: &Manner, config: Option<Arc<ServerConfig>>) ->
         while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
             let answer: &[u8] = match (&line[..end], manner) {
                 (b"version\r", _) => b"VERSION 1.6.45\r\n",
-                (b"mg memlink:probe s\r", _) => b"EN\r\n",
+                (b"mg memlink:probe s Oprobe\r", _) => b"EN Oprobe\r\n",
                 (_, Manner::EndsInValue { .. }) => b"VA 10\r\nhello",
                 _ => b"HD\r\n",
             };

@@ -1,0 +1,45 @@
+//! Histories of the engine: a whole client against whole servers, in one thread, on a clock that is only told.
+//!
+//! ```text
+//!   callers      links (driver, engine)      wires              servers
+//!   200 of them  4, to 3 servers             cut, late, full    memcached's answers, altered or not
+//!      |             |                          |                  |
+//!      '-------------'------ one queue of events, one seed --------'
+//! ```
+//!
+//! What is real: the engine (`memlink-core`), the protocol (`memlink-meta`), the ring, the client's backoff and linger. What is
+//! simulated, with the same calls of the engine in the same order: the client's driver and its callers. What is independent: the
+//! servers, which are the conversations of `memlink-testserver`.
+//!
+//! * A [`Plan`] is made of a seed: who asks what when, and what goes wrong. [`run`] lets it happen and says whether a promise was
+//!   broken; [`shrink`] takes out of a failing plan what it can fail without.
+//! * [`History`] checks answers per key: is there an order of all operations that explains them?
+//! * [`Mutant`] is a bug that others have had, switched on to see that it is found.
+//! * [`small`] tries every order of a few steps instead of some orders of many.
+//!
+//! docs/testing.md has the commands and the figures.
+#![forbid(unsafe_code)]
+
+mod command;
+mod dice;
+mod fault;
+mod history;
+mod keys;
+mod linear;
+mod link;
+mod mutant;
+mod plan;
+mod protocol;
+mod report;
+mod run;
+pub mod small;
+mod value;
+mod wire;
+mod world;
+
+pub use fault::{Fault, Injected};
+pub use history::{Answered, Asked, Checked, History, Item, NotLinearizable, Operation};
+pub use mutant::Mutant;
+pub use plan::{Ask, FAULTS_MIN, OPERATIONS, Plan, Step, Verb, What};
+pub use report::{Report, Violation};
+pub use run::{run, run_mutant, shrink};

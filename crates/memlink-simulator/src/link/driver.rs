@@ -1,0 +1,328 @@
+use memlink_core::{Broken, Cause, Phase, Tick, Transmit};
+
+use super::backoff::{Backoff, STEADY_AFTER};
+use super::renewal::Renewal;
+use super::wire::{Driven, Wire};
+use super::{LinkState, Waiter};
+use crate::mutant::Mutant;
+use crate::world::{Next, World};
+
+/// The one task that serves a link: `Driver` in the client, with the same turns in the same order.
+pub(crate) struct Driver {
+    pub(super) way: Way,
+    pub(super) renewal: Renewal,
+    backoff: Backoff,
+    armed: Tick,
+    pub(super) woken: Vec<Waiter>,
+    /// The last connection's, for a mutant that goes on with it.
+    old: Option<Box<Wire>>,
+}
+
+pub(super) enum Way {
+    Idle,
+    Dialling { dial: usize },
+    Resting { until: Tick },
+    Connected(Box<Wire>),
+}
+
+pub(super) enum Turn {
+    Again,
+    Until(Tick),
+    End,
+}
+
+struct Look {
+    wanted: bool,
+    timeout: Tick,
+}
+
+/// Turns in one go after which a driver is said to spin.
+const TURNS_MAX: usize = 10_000;
+
+/// As in the client.
+/// As in the client.
+const WAIT_MAX: std::time::Duration = std::time::Duration::from_millis(250);
+
+const PROVED_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
+
+impl Driver {
+    pub(super) fn new(backoff: Backoff) -> Driver {
+        Driver { way: Way::Idle, renewal: Renewal::None(0), backoff, armed: Tick::NEVER, woken: Vec::new(), old: None }
+    }
+}
+
+impl World {
+    /// Starts a driver, unless one serves the link already.
+    pub(super) fn ensure_driver(&mut self, link: usize) {
+        if self.links[link].is_served || self.links[link].stop.is_some() {
+            return;
+        }
+        self.links[link].is_served = true;
+        self.links[link].driver = Some(Box::new(super::new_driver(&self.rules)));
+        self.schedule_driver(link);
+    }
+
+    pub(crate) fn poll_driver(&mut self, link: usize) {
+        // It is away when it runs already, further down on the stack.
+        let Some(mut driver) = self.links[link].driver.take() else { return };
+        for _ in 0..TURNS_MAX {
+            let now = self.tick();
+            let turn = match driver.way {
+                Way::Idle | Way::Resting { .. } => self.drive_rest(link, &mut driver, now),
+                Way::Dialling { .. } => self.drive_dial(link, &mut driver, now),
+                Way::Connected(_) => self.drive_wire(link, &mut driver, now),
+            };
+            self.wake_all(&mut driver.woken);
+            match turn {
+                Turn::Again => {}
+                Turn::Until(wanted) if !self.arm(link, &mut driver, now, wanted) => {
+                    self.links[link].driver = Some(driver);
+                    return;
+                }
+                Turn::Until(_) => {}
+                Turn::End => return,
+            }
+        }
+        self.violate("P17", format!("the driver of link {link} spins"));
+    }
+
+    fn drive_rest(&mut self, link: usize, driver: &mut Driver, now: Tick) -> Turn {
+        let look = match self.look(link, driver, now) {
+            Ok(look) => look,
+            Err(turn) => return turn,
+        };
+        match driver.way {
+            Way::Idle if !look.wanted => return Turn::Until(look.timeout),
+            Way::Resting { until } if now < until => return Turn::Until(look.timeout.min(until)),
+            _ => {}
+        }
+        driver.renewal = Renewal::None(self.gates[self.links[link].server].renewals);
+        driver.way = Way::Dialling { dial: self.dial(link) };
+        let shared = &mut self.links[link];
+        if *shared.connection.phase() == Phase::Idle {
+            shared.connection.dialling();
+        }
+        if shared.state == LinkState::Idle {
+            shared.state = LinkState::Dialling;
+        }
+        Turn::Again
+    }
+
+    fn drive_dial(&mut self, link: usize, driver: &mut Driver, now: Tick) -> Turn {
+        let look = match self.look(link, driver, now) {
+            Ok(look) => look,
+            Err(turn) => return turn,
+        };
+        self.preempt(link);
+        let Way::Dialling { dial } = driver.way else { return Turn::Again };
+        match self.poll_dial(dial) {
+            Some(Ok(wired)) => self.begin_connection(link, driver, wired, now),
+            Some(Err(why)) => self.dial_failed(link, driver, &why, now),
+            None => return Turn::Until(look.timeout),
+        }
+        Turn::Again
+    }
+
+    pub(super) fn begin_connection(&mut self, link: usize, driver: &mut Driver, wired: usize, now: Tick) {
+        let inline = self.rules.inline.then_some(wired);
+        let shared = &mut self.links[link];
+        let mut wire = Box::new(Wire::new(shared, wired, now));
+        if let (Some(Mutant::PendingKept), Some(old)) = (self.mutant, &mut driver.old) {
+            wire.incoming.keep_pending_of(&mut old.incoming);
+        }
+        let opened = shared.connection.opened(now, inline.is_some(), &mut wire.incoming, &mut driver.woken);
+        shared.inline = inline;
+        shared.wired = Some(wired);
+        driver.way = Way::Connected(wire);
+        if let Err(why) = opened {
+            self.lose(link, driver, &why, now);
+        }
+    }
+
+    fn dial_failed(&mut self, link: usize, driver: &mut Driver, why: &Broken, now: Tick) {
+        let wait = driver.backoff.next_wait(self.dice.throw());
+        let until = now.after(wait);
+        driver.way = Way::Resting { until };
+        self.rest_gate(self.links[link].server, until.as_nanos(), why);
+        self.links[link].connection.down(down_cause(why), &mut driver.woken);
+        self.links[link].state = LinkState::Down;
+    }
+
+    fn drive_wire(&mut self, link: usize, driver: &mut Driver, now: Tick) -> Turn {
+        let is_due = now >= driver.armed;
+        let Way::Connected(wire) = &mut driver.way else { return Turn::Again };
+        let was_open = wire.is_open;
+        let driven = self.drive(link, wire, now, is_due, &mut driver.woken);
+        if wire.is_open && !was_open {
+            self.end_rest(self.links[link].server);
+            self.links[link].state = LinkState::Open;
+        }
+        let is_open = wire.is_open;
+        match driven {
+            Err(why) => {
+                self.lose(link, driver, &why, now);
+                Turn::Again
+            }
+            Ok(Driven { stop: Some(until), is_drained, .. }) if is_drained || now >= until => self.end(link, driver),
+            Ok(Driven { stop: None, timeout, .. }) if is_open => match self.drive_renewal(link, driver, now) {
+                Some(turn) => turn,
+                None => Turn::Until(timeout),
+            },
+            Ok(Driven { stop, timeout, .. }) => Turn::Until(timeout.min(stop.unwrap_or(Tick::NEVER))),
+        }
+    }
+
+    fn lose(&mut self, link: usize, driver: &mut Driver, why: &Broken, now: Tick) {
+        let Way::Connected(mut wire) = std::mem::replace(&mut driver.way, Way::Idle) else { return };
+        self.drop_renewal(driver, Renewal::None(self.gates[self.links[link].server].renewals));
+        let lived = now.since(wire.opened_at);
+        let is_proved = wire.is_proved || (wire.is_open && lived >= PROVED_AFTER);
+        if is_proved {
+            driver.backoff.served(lived);
+        }
+        let is_young = wire.is_proved && driver.backoff.failures() == 0 && lived < STEADY_AFTER;
+        let is_let_go = is_young && self.links[link].connection.is_drained();
+        let mut proved = is_let_go;
+        if !is_let_go {
+            let wait = driver.backoff.next_wait(self.dice.throw());
+            proved = is_proved && wait <= WAIT_MAX;
+            let until = now.after(wait);
+            driver.way = Way::Resting { until };
+            if !proved {
+                self.rest_gate(self.links[link].server, until.as_nanos(), why);
+            }
+        }
+        self.judge_loss(link, wire.wired, why);
+        let shared = &mut self.links[link];
+        let remains = shared.connection.closed(why, &mut wire.transmit, &mut driver.woken);
+        (shared.inline, shared.wired) = (None, None);
+        if is_let_go {
+            // It is dialled when somebody has something to ask.
+        } else if proved {
+            shared.connection.dialling();
+        } else {
+            shared.connection.down(down_cause(why), &mut driver.woken);
+        }
+        self.preempt(link);
+        drop(remains);
+        self.close_client(wire.wired);
+        driver.old = (self.mutant == Some(Mutant::PendingKept)).then_some(wire);
+        self.links[link].state = match (is_let_go, proved) {
+            (true, _) => LinkState::Idle,
+            (false, true) => LinkState::Dialling,
+            (false, false) => LinkState::Down,
+        };
+    }
+
+    /// Looks at what callers have left while there is no connection, and ends waits that are over.
+    fn look(&mut self, link: usize, driver: &mut Driver, now: Tick) -> Result<Look, Turn> {
+        let shared = &mut self.links[link];
+        let mut none = Transmit::default();
+        shared.connection.poll_transmit(&mut none, &mut driver.woken);
+        shared.has_waker = true;
+        let is_resurrected = self.mutant == Some(Mutant::Resurrected) && matches!(driver.way, Way::Dialling { .. });
+        if shared.stop.is_some() && !is_resurrected {
+            return Err(self.end(link, driver));
+        }
+        if now >= shared.connection.poll_timeout() {
+            // Without a connection the only waits are those of callers, and their end breaks nothing.
+            let _ = shared.connection.handle_timeout(now, &mut none, &mut driver.woken);
+        }
+        Ok(Look { timeout: shared.connection.poll_timeout(), wanted: shared.connection.is_wanted() })
+    }
+
+    fn end(&mut self, link: usize, driver: &mut Driver) -> Turn {
+        let (mut none, renewals) = (Transmit::default(), self.gates[self.links[link].server].renewals);
+        self.drop_renewal(driver, Renewal::None(renewals));
+        let mut way = std::mem::replace(&mut driver.way, Way::Idle);
+        let transmit = match &mut way {
+            Way::Connected(wire) => &mut wire.transmit,
+            _ => &mut none,
+        };
+        let shared = &mut self.links[link];
+        let remains = shared.connection.shutdown(&Broken::Shutdown, transmit, &mut driver.woken);
+        (shared.inline, shared.wired) = (None, None);
+        shared.is_served = false;
+        shared.state = LinkState::Closed;
+        drop(remains);
+        self.drop_way(way);
+        self.wake_all(&mut driver.woken);
+        Turn::End
+    }
+
+    fn drop_way(&mut self, way: Way) {
+        match way {
+            Way::Connected(wire) => self.close_client(wire.wired),
+            Way::Dialling { dial } => self.drop_dial(dial),
+            Way::Idle | Way::Resting { .. } => {}
+        }
+    }
+
+    /// Sees that the task wakes at `wanted` at the latest; `true` when that is now.
+    fn arm(&mut self, link: usize, driver: &mut Driver, now: Tick, wanted: Tick) -> bool {
+        if wanted <= now {
+            driver.armed = wanted;
+            return true;
+        }
+        if wanted >= driver.armed && now < driver.armed {
+            return false;
+        }
+        self.preempt(link);
+        let shared = &mut self.links[link];
+        let wanted = wanted.min(shared.connection.poll_timeout());
+        shared.connection.armed(wanted);
+        driver.armed = wanted;
+        shared.timer += 1;
+        let number = shared.timer;
+        if wanted == Tick::NEVER {
+            return false;
+        }
+        if wanted <= now {
+            return true;
+        }
+        // A timer fires a little late, never early.
+        let late = self.dice.below(1_000_000);
+        self.at(wanted.as_nanos() + late, Next::Timer(link, number));
+        false
+    }
+
+    /// The task is gone: `Drop` of the client's driver.
+    pub(crate) fn driver_gone(&mut self, link: usize) {
+        let Some(mut driver) = self.links[link].driver.take() else { return };
+        self.drop_renewal(&mut driver, Renewal::None(0));
+        let way = std::mem::replace(&mut driver.way, Way::Idle);
+        let shared = &mut self.links[link];
+        let remains = shared.connection.driver_gone(&mut driver.woken);
+        (shared.inline, shared.wired, shared.has_waker, shared.is_served) = (None, None, false, false);
+        let next = if shared.stop.is_some() { LinkState::Closed } else { LinkState::Idle };
+        if shared.state != LinkState::Closed {
+            shared.state = next;
+        }
+        drop(remains);
+        self.drop_way(way);
+        self.wake_all(&mut driver.woken);
+    }
+
+    /// `Shared::stop`: the link takes nothing new, and ends at `until` at the latest.
+    pub(crate) fn stop(&mut self, link: usize, until: Tick) {
+        let mut woken = Vec::new();
+        let shared = &mut self.links[link];
+        shared.stop = Some(shared.stop.map_or(until, |earlier| earlier.min(until)));
+        shared.connection.drain(&mut woken);
+        let has_waker = shared.take_waker();
+        if !shared.is_served {
+            shared.state = LinkState::Closed;
+        }
+        self.wake_all(&mut woken);
+        if has_waker {
+            self.schedule_driver(link);
+        }
+    }
+}
+
+fn down_cause(why: &Broken) -> Cause {
+    match why {
+        Broken::Refused(refusal) => Cause::Refused(refusal.clone()),
+        other => Cause::Down(other.to_string()),
+    }
+}

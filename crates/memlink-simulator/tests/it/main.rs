@@ -1,0 +1,7 @@
+//! The simulator, at work.
+#![cfg(test)]
+
+mod checker;
+mod histories;
+mod mutants;
+mod small;
