@@ -3,7 +3,10 @@
 /// None is ever on by itself: with the feature `mutants` a connection can be told to have one, without it there is nothing to tell
 /// and the question costs nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "mutants"), allow(dead_code, unreachable_pub, reason = "without the feature nobody makes one"))]
+#[cfg_attr(
+    not(feature = "mutants"),
+    allow(dead_code, unreachable_pub, reason = "without the feature nobody makes one")
+)]
 pub enum Mutant {
     /// A caller that leaves takes its entry out of the order, and its reply goes to the next.
     PoppedOnTimeout,

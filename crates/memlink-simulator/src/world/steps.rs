@@ -67,9 +67,8 @@ impl World {
 
     fn renew(&mut self, server: usize) {
         self.gates[server].renewals += 1;
-        for slot in 0..LINKS.len() {
-            let link = self.slots[slot];
-            if LINKS[slot] == server && self.links[link].take_waker() {
+        for link in self.slots {
+            if self.links[link].server == server && self.links[link].take_waker() {
                 self.schedule_driver(link);
             }
         }
