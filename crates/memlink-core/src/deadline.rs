@@ -38,6 +38,11 @@ impl Deadlines {
         }
     }
 
+    /// When the wait at this place ends.
+    pub(crate) fn of(&self, index: u32) -> Tick {
+        self.ends.get(index as usize).copied().unwrap_or(Tick::NEVER)
+    }
+
     #[inline]
     pub(crate) fn bound(&self) -> Tick {
         self.bound

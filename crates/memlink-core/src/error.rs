@@ -25,7 +25,7 @@ pub struct Failure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// Its deadline passed.
+    /// Its deadline passed; or, not sent, it stood in line for room for so long that its reply could not come before its deadline.
     Deadline,
     /// The connection was lost or closed while it was queued or in flight.
     Closed(Broken),

@@ -35,6 +35,9 @@ pub struct Incoming<P: Protocol> {
     want: usize,
     pending: Pending<P::Expect>,
     ready: Vec<(Token, Option<Reply>)>,
+    /// Heads that were answered by silence, as the bytes at hand say. They are ready when these bytes have become the reply to a later
+    /// command: a forged one must not confirm anything.
+    silent: Vec<Token>,
     unasked: Unasked,
     /// What lies at the start of the input began to arrive while nothing was owed: it can be no reply.
     began_unasked: bool,
@@ -91,6 +94,7 @@ impl<P: Protocol> Incoming<P> {
             want: 1,
             pending: Pending::new(),
             ready: Vec::new(),
+            silent: Vec::new(),
             unasked: Unasked::default(),
             began_unasked: false,
             last: None,
@@ -105,6 +109,18 @@ impl<P: Protocol> Incoming<P> {
     /// Lends the room for the next read, which is never empty, to whoever reads.
     pub fn read_with<R>(&mut self, read: impl FnOnce(&mut dyn BufMut) -> R) -> R {
         self.input.read_with(read)
+    }
+
+    /// Since when something is owed and not one byte has come; `None` while nothing is owed.
+    #[must_use]
+    pub fn silent_since(&self) -> Option<Tick> {
+        self.is_owed().then(|| self.received_at.max(self.owed_since))
+    }
+
+    /// How many bytes the reply that is being read still lacks, as far as is known.
+    #[must_use]
+    pub fn lacking(&self) -> usize {
+        self.want.saturating_sub(self.available())
     }
 
     /// Says that `n` bytes were read ([`read_with`](Incoming::read_with)).
@@ -231,6 +247,7 @@ impl<P: Protocol> Incoming<P> {
             }
             Verdict::Part { len, tail } if asked && fits(len, tail, available) => {
                 self.begin_next();
+                self.confirm_silence();
                 self.input.take_part(len, tail, self.limits.unclaimed_bytes_max);
                 Ok(true)
             }
@@ -241,7 +258,7 @@ impl<P: Protocol> Incoming<P> {
             }
             Verdict::Silence if asked && !self.input.has_parts() => {
                 if let Some(entry) = self.pending.pop_front() {
-                    self.ready.push((entry.token, Some(Reply::Silence)));
+                    self.silent.push(entry.token);
                 }
                 Ok(true)
             }
@@ -269,7 +286,7 @@ impl<P: Protocol> Incoming<P> {
             return Err(Broken::ReplyTooLarge { len: total as u64 });
         }
         self.want = total;
-        self.input.expect(total);
+        self.input.expect(total, self.ready.capacity() * size_of::<(Token, Option<Reply>)>());
         Ok(())
     }
 
@@ -293,9 +310,18 @@ impl<P: Protocol> Incoming<P> {
     /// The head of the queue has its reply.
     fn complete(&mut self, len: usize, tail: usize) {
         self.begin_next();
+        self.confirm_silence();
         let reply = self.input.take_reply(len, tail);
         if let Some(entry) = self.pending.pop_front() {
             self.ready.push((entry.token, reply));
+        }
+    }
+
+    /// What was said by silence has become certain.
+    #[inline]
+    fn confirm_silence(&mut self) {
+        if !self.silent.is_empty() {
+            self.ready.extend(self.silent.drain(..).map(|token| (token, Some(Reply::Silence))));
         }
     }
 

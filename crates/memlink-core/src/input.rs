@@ -34,6 +34,8 @@ pub(crate) struct Input {
     spare: Option<Spare>,
     read_len: usize,
     received: u64,
+    /// Memory that the list of replies takes beside this.
+    beside: usize,
     parts: Vec<Frame>,
     /// Memory that all parts of the reply at hand hold.
     parts_len: usize,
@@ -54,9 +56,9 @@ struct Spare {
 const LARGE_MIN: usize = 16 * 1024;
 
 /// A buffer of its own is allocated whole up to this length, or up to as many bytes as the connection has received so far; beyond,
-/// it doubles with what really comes. With the buffer of the first read it makes 64 KiB: no announcement buys more memory than
-/// that and what the server has sent before.
-const LARGE_TRUSTED: usize = 64 * 1024 - READ_LEN_MIN;
+/// it doubles with what really comes. With the buffer of the first read and the list of the replies that came in it, it makes 64 KiB:
+/// no announcement buys more memory than that and what the server has sent before.
+const LARGE_TRUSTED: usize = 64 * 1024 - READ_LEN_MIN - 1024;
 
 /// A read into a buffer of its own takes so many bytes more: the header of the reply behind it, which then costs no read of its own.
 const AHEAD: usize = 256;
@@ -85,6 +87,7 @@ impl Input {
             spare: None,
             read_len: READ_LEN_MIN,
             received: 0,
+            beside: 0,
             parts: Vec::new(),
             parts_len: 0,
             parts_dropped: false,
@@ -136,7 +139,7 @@ impl Input {
 
     /// How long a buffer may be that nothing but an announcement asks for.
     fn trusted(&self) -> usize {
-        LARGE_TRUSTED.max(usize::try_from(self.received).unwrap_or(usize::MAX))
+        LARGE_TRUSTED.saturating_sub(self.beside).max(usize::try_from(self.received).unwrap_or(usize::MAX))
     }
 
     /// The bytes that were not framed yet.
@@ -153,8 +156,10 @@ impl Input {
         self.unframed().len()
     }
 
-    /// The reply or part at the start needs `total` bytes; a large one gets a buffer of its own.
-    pub(crate) fn expect(&mut self, total: usize) {
+    /// The reply or part at the start needs `total` bytes; a large one gets a buffer of its own. `beside` is the memory that the list of
+    /// replies takes.
+    pub(crate) fn expect(&mut self, total: usize, beside: usize) {
+        self.beside = beside;
         let is_much = total.saturating_sub(self.available()) >= READ_LEN_MIN;
         match &mut self.large {
             Some((_, whole)) if total <= *whole => {}

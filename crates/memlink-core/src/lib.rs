@@ -37,6 +37,7 @@ mod input;
 mod limits;
 mod mutants;
 mod outgoing;
+mod pace;
 mod pending;
 mod protocol;
 mod stats;

@@ -6,12 +6,14 @@ use core::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Commands written or queued to be written and not yet answered; abandoned ones count until their reply has come.
-    /// Default 8,192: at 100,000 commands a second that is 80 ms of work; beyond it, queueing only adds latency.
+    /// Default 8,192: at 100,000 commands a second that is 80 ms of work; beyond it, queueing only adds latency. More than a server
+    /// answers within a timeout is too much: those who find room then wait in vain. Half of it leaves time to stand in line.
     pub in_flight_max: usize,
     /// Bytes of commands queued and not yet handed to the operating system. A single command may be larger: it is then
     /// admitted alone. Default 4 MiB: four values of memcached's default item limit.
     pub queued_bytes_max: usize,
-    /// Callers that wait for room or for a connection. Default 65,536: a waiting caller costs about 100 bytes.
+    /// Callers that wait for room or for a connection. One that has come to the front of the line when too little of its time is left
+    /// for a reply ends at once, by its [deadline](crate::Cause::Deadline), not sent. Default 65,536: a waiting caller costs about 100 bytes.
     pub waiting_max: usize,
     /// Longest header line of a reply, in bytes. Default 2,048: memcached's own bound for a line.
     pub line_len_max: usize,

@@ -117,7 +117,8 @@ pub enum Verdict {
         why: Broken,
     },
     /// The bytes are not for the head but for a later command, and the protocol allows the head to be answered by silence:
-    /// the head is completed with [`Reply::Silence`](crate::Reply::Silence) and the question is asked for the next command.
+    /// the question is asked for the next command, and once they are its reply, or a part of it, the head is completed with
+    /// [`Reply::Silence`](crate::Reply::Silence). If they turn out to be nobody's, the head ends with the connection.
     Silence,
     /// The first `len` bytes are a message that nobody asked for and that the protocol allows. It is handed out apart from
     /// the replies.

@@ -18,7 +18,7 @@ pub struct Stats {
     pub waited: u64,
     /// Commands refused because the queue was full.
     pub queue_full: u64,
-    /// Commands whose deadline passed.
+    /// Commands whose deadline passed, or that stood in line until it was too near for a reply.
     pub expired: u64,
     /// Replies and unasked messages dropped because too many were not fetched.
     pub unclaimed_dropped: u64,

@@ -61,6 +61,8 @@ pub(crate) enum Place<W> {
     /// Room is reserved on the connection with this number and the caller was woken to use it.
     Admitted {
         life: u32,
+        /// Tells old promises from new ones.
+        round: u32,
         turn: Turn,
     },
     /// Encoded and entered.
@@ -205,24 +207,33 @@ impl<W> Waiters<W> {
         self.waiting += 1;
     }
 
-    /// About how many bytes the first in line wants to send.
-    pub(crate) fn first_in_line(&mut self) -> Option<usize> {
+    /// About how many bytes the first in line wants to send, and until when it waits.
+    pub(crate) fn first_in_line(&mut self) -> Option<(usize, Tick)> {
         while let Some((_, token)) = self.line.front().copied() {
             if let Some(Place::Waiting { turn, .. }) = self.place_mut(token) {
-                return Some(turn.len);
+                return Some((turn.len, self.deadlines.of(token.index)));
             }
             self.line.pop_front();
         }
         None
     }
 
+    /// Ends the wait of the first in line and hands out whom to wake.
+    pub(crate) fn end_first(&mut self, failure: &Failure, woken: &mut Vec<W>) {
+        if self.first_in_line().is_some()
+            && let Some((_, token)) = self.line.pop_front()
+        {
+            self.end_one(token.index, woken, &mut |_| Some(failure.clone()));
+        }
+    }
+
     /// Admits the first in line and hands out whom to wake.
-    pub(crate) fn admit_next(&mut self, life: u32) -> Option<W> {
+    pub(crate) fn admit_next(&mut self, life: u32, round: u32) -> Option<W> {
         self.first_in_line()?;
         let (_, token) = self.line.pop_front()?;
         let place = self.place_mut(token)?;
         let Place::Waiting { turn, .. } = *place else { return None };
-        match core::mem::replace(place, Place::Admitted { life, turn }) {
+        match core::mem::replace(place, Place::Admitted { life, round, turn }) {
             Place::Waiting { waiter, .. } => {
                 self.waiting -= 1;
                 Some(waiter)
@@ -308,11 +319,13 @@ impl<W> Waiters<W> {
         }
     }
 
-    /// Lends the number of the connection of every promise.
-    pub(crate) fn for_each_admitted(&mut self, mut look: impl FnMut(&mut u32)) {
+    /// Lends the number of the connection of every promise that was made in an earlier round, with the bytes it is for.
+    pub(crate) fn for_each_promise_before(&mut self, round: u32, mut look: impl FnMut(&mut u32, usize)) {
         for slot in &mut self.slots {
-            if let Place::Admitted { life, .. } = &mut slot.place {
-                look(life);
+            if let Place::Admitted { life, round: promised_in, turn } = &mut slot.place
+                && *promised_in != round
+            {
+                look(life, turn.len);
             }
         }
     }

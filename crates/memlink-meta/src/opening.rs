@@ -8,13 +8,18 @@ use crate::{Expect, Invalid, Meta, Peer, Version, error::printable, expect::Shap
 /// How far the opening exchange is: which answer is awaited.
 ///
 /// ```text
+///  (credentials)  version                      ->  CLIENT_ERROR unauthenticated
 ///  (credentials)  set memlink_auth 0 -1 <n>    ->  STORED
 ///                 version                      ->  VERSION 1.6.45
-///                 mn                           ->  MN
+///                 mg memlink:probe s Oprobe    ->  EN Oprobe, or HD s0 Oprobe
 /// ```
 ///
+/// The last one asks for an item, which needs not be there: a server is ready when it answers what users ask, and not when it can say
+/// its name. A proxy whose own server is away answers with an error, and is ready too: it speaks, and others of its servers may be
+/// there.
+///
 /// Each step waits for the one before. A server that wants credentials and gets none answers `version` with an error,
-/// and a line as short as `mn` behind it with closing the connection (1.6.44 and newer), which may take the first
+/// and a short line behind it with closing the connection (1.6.44 and newer), which may take the first
 /// answer with it. One more round trip per connection is a small price for an operator who reads "wants credentials"
 /// instead of "connection closed".
 #[derive(Debug, Default)]
@@ -22,10 +27,12 @@ pub(crate) enum Opening {
     /// Nothing was sent.
     #[default]
     Start,
+    /// Whether the server wants the credentials that are there: one that does not would take them for a value.
+    Unsigned(Credentials),
     Credentials,
     Version,
-    /// The barrier, behind a server that named itself so.
-    Barrier {
+    /// A get, of a server that named itself so.
+    Probe {
         version: Version,
         text: Box<str>,
     },
@@ -35,15 +42,15 @@ pub(crate) enum Opening {
 impl Opening {
     /// Whether the server has not said yet what it is.
     pub(crate) fn is_early(&self) -> bool {
-        matches!(self, Opening::Start | Opening::Credentials | Opening::Version)
+        matches!(self, Opening::Start | Opening::Unsigned(_) | Opening::Credentials | Opening::Version)
     }
 }
 
 /// A user and a password for memcached's own sign-in (`-Y`). They go over the wire as they are: use TLS.
 ///
 /// Source: classic protocol, sign-in by a `set` of any key whose value is "user password". The `set` is sent with a
-/// time to live that is over, so that a server without sign-in, which would store it like any other value, forgets it
-/// at once.
+/// time to live that is over, so that nothing keeps it. Before that the server is asked whether it wants a sign-in at all: to one that
+/// does not the password is never sent, and it counts as one that refuses.
 #[derive(Clone)]
 pub struct Credentials {
     token: Box<[u8]>,
@@ -111,25 +118,28 @@ impl Meta {
         let next = match (core::mem::replace(opening, Opening::Done), line) {
             (Opening::Start, None) => match self.credentials.as_ref().and_then(|source| source.0()) {
                 Some(credentials) => {
-                    credentials.put(out);
-                    Opening::Credentials
+                    ask_version(out);
+                    Opening::Unsigned(credentials)
                 }
                 None => ask_version(out),
             },
+            (Opening::Unsigned(credentials), Some(line)) if line.starts_with(UNAUTHENTICATED) => {
+                credentials.put(out);
+                Opening::Credentials
+            }
+            (Opening::Unsigned(_), Some(line)) if line.starts_with(b"VERSION ") => return Err(wants_none()),
             (Opening::Credentials, Some(b"STORED")) => ask_version(out),
             (Opening::Credentials, Some(line)) => return Err(refuse_credentials(line)),
             (Opening::Version, Some(line)) => {
                 let text = line.strip_prefix(b"VERSION ").ok_or_else(|| refuse(line))?;
                 let (version, text) = self.judge(text)?;
-                out.put(b"mn\r\n");
-                Opening::Barrier { version, text }
+                out.put(b"mg memlink:probe s Oprobe\r\n");
+                Opening::Probe { version, text }
             }
-            (Opening::Barrier { version, text }, Some(b"MN")) => {
+            (Opening::Probe { version, text }, Some(line)) if is_of_probe(line, version) => {
                 return Ok(Step::Ready(Peer::named(version, &text, self.opaque)));
             }
-            (Opening::Barrier { text, .. }, Some(line)) if is_error(line) && !line.starts_with(b"SERVER_ERROR") => {
-                return Err(too_old(&text));
-            }
+            (Opening::Probe { text, .. }, Some(line)) if is_error(line) => return Err(too_old(&text)),
             (_, Some(line)) => return Err(refuse(line)),
             (_, None) => return Err(incompatible("the opening exchange was begun twice")),
         };
@@ -149,6 +159,15 @@ impl Meta {
     }
 }
 
+/// Whether a line answers the get, by the opaque that no user's command has. Servers before 1.6.18 leave it out of a miss, and error
+/// lines have none.
+fn is_of_probe(line: &[u8], version: Version) -> bool {
+    let line = line.trim_ascii_end();
+    let is_status = line.starts_with(b"EN ") || line.starts_with(b"HD ");
+    let is_old = version < Version::new(1, 6, 18) && line == b"EN";
+    is_status && line.ends_with(b" Oprobe") || is_old || line.starts_with(b"SERVER_ERROR")
+}
+
 fn ask_version(out: &mut Encoder<'_>) -> Opening {
     out.put(b"version\r\n");
     Opening::Version
@@ -161,6 +180,16 @@ fn too_old(text: &str) -> Refusal {
     ))
 }
 
+/// What a server answers to everything before the sign-in.
+const UNAUTHENTICATED: &[u8] = b"CLIENT_ERROR unauthenticated";
+
+/// Whoever has given credentials wants a server that asks for them: one that does not may be another's.
+fn wants_none() -> Refusal {
+    let text =
+        "the server asks for no authentication (its option -Y), and credentials are configured: they were not sent";
+    Refusal::Denied(text.into())
+}
+
 fn refuse_credentials(line: &[u8]) -> Refusal {
     if line.starts_with(b"CLIENT_ERROR authentication failure") {
         return Refusal::Denied("the server refused the user name or the password".into());
@@ -171,7 +200,7 @@ fn refuse_credentials(line: &[u8]) -> Refusal {
 /// What to make of a line that was not expected: the guess that helps most whoever must repair it.
 pub(crate) fn refuse(line: &[u8]) -> Refusal {
     let text = printable(line);
-    if line.starts_with(b"CLIENT_ERROR unauthenticated") {
+    if line.starts_with(UNAUTHENTICATED) {
         return Refusal::Denied("the server requires authentication: configure a user name and a password".into());
     }
     if line.starts_with(b"ERROR Too many open connections") {

@@ -43,12 +43,15 @@ impl Builder {
     /// | `protocol` | `2` or `3`; else the newest that the server knows |
     /// | `user`, `password` | as in front of the servers |
     /// | `timeout_ms` | how long a request may take; 0 for no end |
+    /// | `weight` | the share of a server, as in `cache-1:6379*2`; once for each server |
+    /// | `connections`, `dial_timeout_ms`, `nodelay` and others | as in [memlink's URLs](memlink::Builder::url), the table of which holds here but for `opaque` and `version` |
     /// | `tls_ca` | a file of authorities to be trusted instead of the system's; several times for several |
     /// | `tls_name` | the name that has to be in the certificate, instead of the one that is dialled |
     /// | `tls_cert`, `tls_key` | files with the certificate that is shown to servers, and its key |
+    /// | `tls_pin`, `tls_trust`, `tls_version`, `tls_alpn` | as in memlink's URLs |
     ///
     /// User, password, path and values may be percent-encoded; `@`, `/`, `?` and `,` in a user name or password have to be, and
-    /// `@` and `&` in a value. All options but `tls_ca` stand once.
+    /// `@` and `&` in a value. All options but `tls_ca`, `tls_pin` and `weight` stand once.
     ///
     /// # Errors
     ///
@@ -99,8 +102,18 @@ impl Builder {
         Builder { settings, ..self }
     }
 
-    pub(crate) fn map_settings(self, change: impl FnOnce(Settings) -> Settings) -> Builder {
-        Builder { settings: change(self.settings), ..self }
+    pub(crate) fn map_settings(
+        self,
+        change: impl FnOnce(Settings) -> Result<Settings, ConfigError>,
+    ) -> Result<Builder, ConfigError> {
+        Ok(Builder { settings: change(self.settings)?, ..self })
+    }
+
+    /// Gives this server its share of the keys; `None` when it is none of those that were added.
+    pub(crate) fn weigh(mut self, server: &Server, weight: u32) -> Option<Builder> {
+        let found = self.servers.iter_mut().find(|known| Server::clone(known).weight(1) == *server)?;
+        *found = server.clone().weight(weight);
+        Some(self)
     }
 
     /// Speaks TLS to every server, in this way: for what a `rediss://` URL cannot say. It stays whatever [`settings`](Builder::settings)

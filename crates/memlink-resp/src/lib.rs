@@ -63,6 +63,8 @@
 mod builder;
 mod cmd;
 mod credentials;
+#[doc(hidden)]
+pub mod engine;
 mod error;
 mod from_reply;
 mod line;

@@ -10,7 +10,7 @@ use crate::scan::Scan;
 use crate::{Cmd, Fault, FromReply, Value};
 
 /// RESP, as memlink's connections speak it: what a `Redis` is made of.
-pub(crate) struct Resp {
+pub struct Resp {
     pub(crate) version: Version,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) database: u32,
@@ -64,7 +64,7 @@ impl Peer {
 
 /// How many replies a command has: one, and for several commands that are sent as one as many as they are.
 #[derive(Debug)]
-pub(crate) struct Expect {
+pub struct Expect {
     replies: u32,
 }
 
@@ -74,7 +74,7 @@ impl Expect {
 
 /// What one connection is in the middle of.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub struct State {
     opening: Opening,
     scan: Scan,
 }
@@ -154,7 +154,7 @@ impl<T: FromReply> Command<Resp> for Query<T> {
 
 /// Several commands as one: nothing comes between them, and they leave in one write.
 #[derive(Debug)]
-pub(crate) struct Together {
+pub struct Together {
     pub(crate) cmds: Vec<Cmd>,
     /// From `MULTI` to `EXEC`.
     pub(crate) is_transaction: bool,

@@ -78,7 +78,7 @@ impl Redis {
     }
 
     pub(crate) fn only_server(&self) -> Result<usize, Error> {
-        if self.cluster.servers().len() == 1 { Ok(0) } else { Err(Error::NoKey) }
+        if self.cluster.topology().len() == 1 { Ok(0) } else { Err(Error::NoKey) }
     }
 
     /// The index of the server that a key belongs to: a function of the servers' names and weights.
@@ -88,7 +88,7 @@ impl Redis {
     }
 
     /// The configured names of all servers, in the order of configuration.
-    pub fn servers(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub fn servers(&self) -> Vec<String> {
         self.cluster.servers()
     }
 
@@ -116,7 +116,7 @@ impl Redis {
     }
 
     pub(crate) fn server_name(&self, server: usize) -> Arc<str> {
-        self.cluster.servers().nth(server).unwrap_or_default().into()
+        self.cluster.topology().name(server).clone()
     }
 }
 

@@ -85,7 +85,7 @@ impl Redis {
     /// The places of all that belong to each server.
     fn divide(&self, servers: impl Iterator<Item = Option<usize>>) -> Vec<(usize, Vec<usize>)> {
         let mut divided: Vec<(usize, Vec<usize>)> =
-            (0..self.cluster.servers().len()).map(|n| (n, Vec::new())).collect();
+            (0..self.cluster.topology().len()).map(|n| (n, Vec::new())).collect();
         for (place, server) in servers.enumerate() {
             if let Some((_, places)) = server.and_then(|server| divided.get_mut(server)) {
                 places.push(place);

@@ -1,23 +1,22 @@
 //! What a URL says.
 
-use std::time::Duration;
-
 use memlink::{Address, ConfigError, Server};
 
 use crate::{Builder, Credentials, Version};
 
-const OPTIONS: &str = "db, name, protocol, user, password, timeout_ms, tls_ca, tls_name, tls_cert, tls_key";
+/// Those of Redis and those that come as a pair; all others are memlink's.
+const OPTIONS: &str = "db, name, protocol, user, password, weight, tls_cert, tls_key";
 
 /// Options that may stand several times.
-const REPEATABLE: &[&str] = &["tls_ca"];
+const REPEATABLE: &[&str] = &["tls_ca", "tls_pin", "weight"];
 
 /// What it says of TLS, whether that is built in or not.
 #[derive(Default)]
 struct TlsOptions {
-    ca_files: Vec<String>,
-    name: Option<String>,
     cert: Option<String>,
     key: Option<String>,
+    /// All others, with their values.
+    others: Vec<(String, String)>,
 }
 
 pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> {
@@ -65,25 +64,13 @@ pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> 
             "db" => builder.database(number("db", &value)?),
             "name" => builder.name(value),
             "protocol" => builder.version(version(&value)?),
-            "timeout_ms" => {
-                let millis = number::<u32>("timeout_ms", &value)?;
-                let timeout = (millis > 0).then(|| Duration::from_millis(millis.into()));
-                builder.map_settings(|settings| settings.timeout(timeout))
-            }
+            "weight" => weighed(builder, &value)?,
             "user" => {
                 user = value;
                 builder
             }
             "password" => {
                 password = Some(value);
-                builder
-            }
-            "tls_ca" => {
-                tls.ca_files.push(value);
-                builder
-            }
-            "tls_name" => {
-                tls.name = Some(value);
                 builder
             }
             "tls_cert" => {
@@ -94,18 +81,22 @@ pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> 
                 tls.key = Some(value);
                 builder
             }
-            // It may be the password's end.
-            _ if seen.contains(&"password") => {
-                return Err(unreadable(&format!("an option is none of {OPTIONS}; an & in a password is written %26")));
+            name if name.starts_with("tls_") => {
+                tls.others.push((name.to_owned(), value));
+                builder
             }
-            name => return Err(ConfigError::UnknownOption { name: name.to_owned(), known: OPTIONS.to_owned() }),
+            name => match builder.map_settings(|settings| settings.with_url_option(name, &value)) {
+                Ok(builder) => builder,
+                Err(error) => return Err(unknown(error, seen.contains(&"password"))),
+            },
         };
         seen.push(name);
     }
     let builder = match is_encrypted {
-        true => encrypted(builder, tls)?,
-        false => unencrypted(builder, &tls)?,
+        true => encrypted(builder, tls),
+        false => unencrypted(builder, &tls),
     };
+    let builder = builder.map_err(|error| unknown(error, seen.contains(&"password")))?;
     match password {
         Some(password) if user.is_empty() => Ok(builder.credentials(Credentials::with_password(password))),
         Some(password) => Ok(builder.credentials(Credentials::new(user, password))),
@@ -130,16 +121,35 @@ fn check_signs(scheme: &str, place: &str, options: &str) -> Result<(), ConfigErr
     Ok(())
 }
 
+/// An option that nobody knows, with those of Redis among the known ones. Behind a password it may be the password's end, which is not
+/// said.
+fn unknown(error: ConfigError, is_behind_password: bool) -> ConfigError {
+    match error {
+        ConfigError::UnknownOption { known, .. } if is_behind_password => {
+            unreadable(&format!("an option is none of {OPTIONS}, {known}; an & in a password is written %26"))
+        }
+        ConfigError::UnknownOption { name, known } => {
+            ConfigError::UnknownOption { name, known: format!("{OPTIONS}, {known}") }
+        }
+        other => other,
+    }
+}
+
+fn weighed(builder: Builder, value: &str) -> Result<Builder, ConfigError> {
+    let why = "it names one server and its weight, as in weight=cache-1:6379*2";
+    let (name, weight) = value.rsplit_once('*').ok_or_else(|| bad("weight", value, why))?;
+    let server = Server::at(Address::parse(name, Builder::DEFAULT_PORT)?);
+    let weight = weight.parse().map_err(|_| bad("weight", value, why))?;
+    builder.weigh(&server, weight).ok_or_else(|| bad("weight", value, "the URL has no such server"))
+}
+
 /// What the URL leaves open is as the builder has it already.
 #[cfg(feature = "tls-own-provider")]
 fn encrypted(builder: Builder, options: TlsOptions) -> Result<Builder, ConfigError> {
-    let TlsOptions { ca_files, name, cert, key } = options;
+    let TlsOptions { cert, key, others } = options;
     builder.map_tls(|mut tls| {
-        for file in ca_files {
-            tls = tls.ca_file(file);
-        }
-        if let Some(name) = name {
-            tls = tls.name(name);
+        for (name, value) in others {
+            tls = tls.with_url_option(&name, &value)?;
         }
         match (cert, key) {
             (Some(cert), Some(key)) => Ok(tls.client_cert_files(cert, key)),
@@ -156,19 +166,10 @@ fn encrypted(_: Builder, _: TlsOptions) -> Result<Builder, ConfigError> {
 }
 
 /// An option of TLS without TLS is a mistake that must not go unnoticed.
-fn unencrypted(
-    builder: Builder,
-    TlsOptions { ca_files, name, cert, key }: &TlsOptions,
-) -> Result<Builder, ConfigError> {
-    let options = [
-        ("tls_ca", !ca_files.is_empty()),
-        ("tls_name", name.is_some()),
-        ("tls_cert", cert.is_some()),
-        ("tls_key", key.is_some()),
-    ];
-    match options.into_iter().find(|(_, is_set)| *is_set) {
-        Some((name, _)) => Err(bad(name, "", "the URL has to begin with rediss:// (TLS)")),
-        None => Ok(builder),
+fn unencrypted(builder: Builder, TlsOptions { cert, key, others }: &TlsOptions) -> Result<Builder, ConfigError> {
+    match cert.is_none() && key.is_none() && others.is_empty() {
+        true => Ok(builder),
+        false => Err(unreadable("with an option of TLS (tls_...) it has to begin with rediss:// or valkeys://")),
     }
 }
 
@@ -205,6 +206,8 @@ fn number<N: std::str::FromStr>(name: &'static str, text: &str) -> Result<N, Con
 }
 
 fn bad(name: &'static str, value: &str, why: &'static str) -> ConfigError {
+    // Whoever has put a key where its path belongs must not find it in a log.
+    let value = if value.contains("-----") { "(the text of a key or certificate)" } else { value };
     ConfigError::BadOption { name, value: value.to_owned(), why }
 }
 
@@ -312,8 +315,50 @@ mod tests {
                 "{url}: {shown}"
             );
         }
+        assert!(shown("redis://host?password=top&tls_secret=1").starts_with("error: "));
+        assert!(!shown("rediss://host?password=top&tls_secret=1").contains("secret"));
         assert!(shown("redis://ada:%2F%3F%40%2C@host").contains("\"host:6379\""));
         assert!(shown("redis+unix:///run/redis@main.sock").contains("/run/redis@main.sock"));
+    }
+
+    /// All that a memcached's URL says of connections.
+    #[test]
+    fn options_of_memlink_are_options_here() {
+        let url = "redis://a,b:1?when_full=fail&connections=3&dial_timeout_ms=7&backoff_max_ms=9&stall_timeout_ms=11\
+             &value_bytes_max=13&nodelay=off&keepalive_ms=15&user_timeout_ms=17&send_buffer_bytes=19\
+             &receive_buffer_bytes=23&local_address=::1&weight=a*3&weight=b:1*0";
+        let found = shown(url);
+        for part in [
+            "wait_when_full: false",
+            "connections_per_server: 3",
+            "dial_timeout: 7ms",
+            "backoff: (9ms, 9ms)",
+            "stall_timeout: 11ms",
+            "value_len_max: 13",
+            "nodelay: false",
+            "15ms",
+            "17ms",
+            "Some(19)",
+            "Some(23)",
+            "Some(::1)",
+            "weight: 3",
+            "weight: 0",
+        ] {
+            assert!(found.contains(part), "{part}: {found}");
+        }
+        for (option, part) in [
+            ("connections=0", "connections"),
+            ("when_full=maybe", "wait or fail"),
+            ("weight=c*2", "no such server"),
+            ("weight=a", "cache-1:6379*2"),
+            ("opaque=on", "unknown"),
+            ("version=1.6", "unknown"),
+            ("colour=red", "db, name, protocol"),
+            ("colour=red", "dial_timeout_ms"),
+        ] {
+            let found = shown(&format!("redis://a?{option}"));
+            assert!(found.starts_with("error: ") && found.contains(part), "{option}: {found}");
+        }
     }
 
     #[test]
@@ -352,6 +397,12 @@ mod tests {
         for part in ["/a.pem", "/b.pem", "\"cache\"", "/c.pem", "a:6380", "database: 1"] {
             assert!(all.contains(part), "{part}: {all}");
         }
+        let digest = "ab".repeat(32);
+        let shown_pin =
+            shown(&format!("rediss://a?tls_pin=cert-sha256:{digest}&tls_trust=pins&tls_version=1.3&tls_alpn=x"));
+        assert!(shown_pin.contains("Certificate([171, "), "{shown_pin}");
+        assert!(shown("rediss://a?tls_version=1.1").contains("1.2, 1.3"));
+        assert!(shown("rediss://a?tls_verify=off").contains("unknown"));
         assert!(shown("valkeys://a").contains("tls: Some"));
         assert!(shown("redis://a").contains("tls: None"));
         // What was said in code is kept where the URL says nothing, and other settings do not take it away.
@@ -359,6 +410,20 @@ mod tests {
         let builder = read(mine, "rediss://a?tls_name=cache").unwrap().settings(memlink::Settings::default());
         let shown = format!("{builder:?}");
         assert!(shown.contains("/mine.pem") && shown.contains("\"cache\""), "{shown}");
+    }
+
+    #[cfg(feature = "tls-own-provider")]
+    #[test]
+    fn a_key_that_stands_where_its_path_belongs_is_in_no_error() {
+        let key = "-----BEGIN%20PRIVATE%20KEY-----%0AsecretSECRET==%0A-----END%20PRIVATE%20KEY-----%0A";
+        for options in [format!("tls_key={key}"), format!("tls_cert={key}"), format!("tls_key={key}&tls_key={key}")] {
+            let shown = shown(&format!("rediss://a?{options}"));
+            assert!(shown.starts_with("error: ") && !shown.contains("secret"), "{shown}");
+        }
+        let builder = read(Builder::default(), &format!("rediss://a?tls_cert=/a.pem&tls_key={key}")).unwrap();
+        assert!(!format!("{builder:?}").contains("secret"));
+        let error = builder.build().map(|_| ()).expect_err("it is no path").to_string();
+        assert!(!error.contains("secret"), "{error}");
     }
 
     #[cfg(not(feature = "tls-own-provider"))]

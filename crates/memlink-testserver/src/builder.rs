@@ -1,12 +1,15 @@
 //! Telling a server how to behave before it starts.
 
+use crate::cache::Executed;
+use crate::faults::Fault;
 use crate::listen::Listeners;
-use crate::server::{StartingServer, TestServer};
+use crate::server::{Mischief, OnCommand, StartingServer, TestServer};
 use crate::settings::{Settings, User};
 use crate::version::Version;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Options of a [`TestServer`]; see [`TestServer::builder`].
@@ -15,6 +18,7 @@ use std::time::Duration;
 pub struct ServerBuilder {
     settings: Settings,
     listeners: Listeners,
+    mischief: Mischief,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::TlsSettings>,
 }
@@ -83,6 +87,40 @@ impl ServerBuilder {
         self
     }
 
+    /// Calls this with every command that is executed, in the server's thread and
+    /// after its reply was made. Unlike the record it has no bound, and what it
+    /// takes long for, every client waits for.
+    pub fn on_command(mut self, tell: impl Fn(&Executed) + Send + Sync + 'static) -> ServerBuilder {
+        self.mischief.on_command = Some(OnCommand(Arc::new(tell)));
+        self
+    }
+
+    /// Adds something that goes wrong; see [`Fault`]. Without any, nothing does.
+    pub fn fault(mut self, fault: Fault) -> ServerBuilder {
+        self.mischief.faults.push(fault);
+        self
+    }
+
+    /// Adds several faults, such as those of [`Fault::mix`].
+    pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> ServerBuilder {
+        self.mischief.faults.extend(faults);
+        self
+    }
+
+    /// Decides what chance does to commands; 0 by default. The same seed and the
+    /// same commands on the same connections meet the same faults.
+    pub fn seed(mut self, seed: u64) -> ServerBuilder {
+        self.mischief.seed = seed;
+        self
+    }
+
+    /// Asks the system for socket buffers of this many bytes, each way, on TCP.
+    /// Linux takes twice that, and has a lower bound of a few kilobytes.
+    pub fn socket_buffers(mut self, bytes: u32) -> ServerBuilder {
+        self.listeners.buffer_bytes = Some(bytes);
+        self
+    }
+
     /// Listens on this port of 127.0.0.1 instead of a free one.
     pub fn port(mut self, port: u16) -> ServerBuilder {
         self.listeners.port = port;
@@ -129,6 +167,7 @@ impl ServerBuilder {
         Ok(TestServer::spawn(
             self.settings,
             self.listeners,
+            self.mischief,
             #[cfg(feature = "tls")]
             self.tls.map(|settings| crate::tls::Doorman::new(&settings)).transpose()?,
         ))

@@ -22,6 +22,16 @@ pub struct Cache {
     started: Duration,
     record: Vec<Executed>,
     sessions_begun: u64,
+    /// What was executed and is still to be told, where somebody listens.
+    untold: Option<Vec<Executed>>,
+    /// Whether the last of each is the latest command.
+    latest: Latest,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Latest {
+    is_recorded: bool,
+    is_untold: bool,
 }
 
 /// One command that was executed, as [`Settings::records`] asks to have kept.
@@ -33,6 +43,8 @@ pub struct Executed {
     /// Its line without the line end and without any value. Lines beyond 2048
     /// bytes are cut there.
     pub line: Bytes,
+    /// A fault has kept its reply back, whole or in part.
+    pub swallowed: bool,
 }
 
 /// What the general `stats` counts.
@@ -96,6 +108,8 @@ impl Cache {
             started: now,
             record: Vec::new(),
             sessions_begun: 0,
+            untold: None,
+            latest: Latest::default(),
         }
     }
 
@@ -123,17 +137,57 @@ impl Cache {
 
     pub(crate) fn note_executed(&mut self, session: u64, line: &[u8]) {
         self.counts.commands += 1;
-        if self.settings.records && self.record.len() < RECORD_LEN_MAX {
-            let line = line.get(..RECORD_LINE_LEN_MAX).unwrap_or(line);
-            self.record.push(Executed { session, line: Bytes::copy_from_slice(line) });
+        if self.settings.records || self.untold.is_some() {
+            self.keep_executed(session, line);
         }
+    }
+
+    #[cold]
+    fn keep_executed(&mut self, session: u64, line: &[u8]) {
+        let is_recorded = self.settings.records && self.record.len() < RECORD_LEN_MAX;
+        self.latest = Latest { is_recorded, is_untold: self.untold.is_some() };
+        let line = Bytes::copy_from_slice(line.get(..RECORD_LINE_LEN_MAX).unwrap_or(line));
+        let executed = Executed { session, line, swallowed: false };
+        if let Some(untold) = &mut self.untold {
+            untold.push(executed.clone());
+        }
+        if is_recorded {
+            self.record.push(executed);
+        }
+    }
+
+    /// What comes next may not be executed.
+    pub(crate) fn forget_latest(&mut self) {
+        self.latest = Latest::default();
+    }
+
+    /// A fault has kept back the reply to the command that this session has just
+    /// executed.
+    pub(crate) fn note_swallowed(&mut self, session: u64) {
+        let recorded = self.record.last_mut().filter(|_| self.latest.is_recorded);
+        let untold = self.untold.as_mut().and_then(|untold| untold.last_mut()).filter(|_| self.latest.is_untold);
+        for executed in [recorded, untold].into_iter().flatten().filter(|executed| executed.session == session) {
+            executed.swallowed = true;
+        }
+    }
+
+    /// From now on what is executed can be taken by [`Cache::take_untold`].
+    pub(crate) fn tell(&mut self) {
+        self.untold = Some(Vec::new());
+    }
+
+    /// What was executed since this was called last, no more than one call of a
+    /// session works off.
+    pub(crate) fn take_untold(&mut self) -> Vec<Executed> {
+        self.untold.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// A new life after a crash: nothing is left but the record.
     pub(crate) fn restart(&mut self, now: Duration) {
         let record = std::mem::take(&mut self.record);
+        let untold = self.untold.take();
         let sessions_begun = self.sessions_begun;
-        *self = Cache { record, sessions_begun, ..Cache::new(self.settings.clone(), now) };
+        *self = Cache { record, untold, sessions_begun, ..Cache::new(self.settings.clone(), now) };
     }
 
     /// `stats reset`: the counts begin anew, the items stay.
@@ -152,6 +206,11 @@ impl Executed {
     /// The words of the line.
     pub fn words(&self) -> impl Iterator<Item = &[u8]> {
         self.line.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
+    }
+
+    /// The first word: `mg`, `ms`, `get`.
+    pub fn verb(&self) -> Option<&[u8]> {
+        self.words().next()
     }
 
     /// The second word, which in most commands is the key.

@@ -5,6 +5,10 @@
 //! * [`TestServer`] runs in a thread of its own and listens on loopback. It can
 //!   be killed and revived on the same port, its [`Clock`] can be moved, and it
 //!   can record what it executed.
+//! * [`Fault`]s make it misbehave: late, garbled, missing or strange replies,
+//!   connections that are refused, cut or frozen, by rule or by chance, and
+//!   counted. The repository's `docs/misbehaving-cache.md` shows how to test your
+//!   own code with them.
 //! * [`Session`] is one conversation without a socket, over a [`Cache`] that
 //!   any number of sessions share; it is stepped by hand, with the time passed in.
 //! * The binary of the same name takes memcached's own options.
@@ -19,7 +23,8 @@
 //! store    items, CAS ids, times     the present moment is an argument
 //! execute  request x cache -> reply  one file per command
 //! session  when replies are written  no socket
-//! connection, listen, server         sockets and the thread
+//! faults   what goes wrong           decided per command, done at a byte
+//! connection, life, server           sockets and the thread
 //! ```
 //!
 //! # Where it differs from memcached, and why
@@ -62,9 +67,12 @@ mod cache;
 mod clock;
 mod connection;
 mod execute;
+mod faults;
+mod life;
 mod limits;
 mod listen;
 mod parse;
+mod presence;
 mod server;
 mod session;
 mod settings;
@@ -76,6 +84,7 @@ mod version;
 pub use builder::ServerBuilder;
 pub use cache::{Cache, Executed};
 pub use clock::Clock;
+pub use faults::{Fault, FaultHandle, Faults};
 pub use server::{ServerStats, TestServer};
 pub use session::{Session, Step};
 pub use settings::{Settings, User};

@@ -3,8 +3,11 @@
 use crate::builder::ServerBuilder;
 use crate::cache::{Cache, Executed};
 use crate::clock::Clock;
+use crate::connection::{self, Foreign};
+use crate::faults::{Fault, Faults};
 use crate::listen::{Bound, Listeners};
 use crate::settings::{Settings, User};
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -66,8 +69,28 @@ pub struct ServerStats {
 pub(crate) struct Shared {
     cache: Mutex<Cache>,
     pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) on_command: Option<OnCommand>,
     #[cfg(feature = "tls")]
     pub(crate) doorman: Option<crate::tls::Doorman>,
+}
+
+/// What the owner does with each command that was executed.
+#[derive(Clone)]
+pub(crate) struct OnCommand(pub(crate) Arc<dyn Fn(&Executed) + Send + Sync>);
+
+impl fmt::Debug for OnCommand {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("OnCommand")
+    }
+}
+
+/// What makes a server misbehave or watches it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mischief {
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) seed: u64,
+    pub(crate) on_command: Option<OnCommand>,
 }
 
 /// A stream that the owner brings.
@@ -81,6 +104,7 @@ pub(crate) enum Order {
     Serve(Box<dyn Brought>),
     Kill(oneshot::Sender<io::Result<()>>),
     Revive(oneshot::Sender<io::Result<()>>),
+    Disconnect(oneshot::Sender<io::Result<()>>),
     Stop,
 }
 
@@ -151,21 +175,53 @@ impl TestServer {
         self.orders.send(Order::Serve(Box::new(stream))).map_err(|_| has_stopped())
     }
 
+    /// Serves a stream in the caller's runtime, until it ends or the future is
+    /// dropped. Where that runtime's clock is paused, the times of faults are
+    /// those of the paused clock. [`TestServer::kill`] does not reach it.
+    pub fn attend<S>(&self, stream: S) -> impl Future<Output = ()> + Send + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            connection::welcome(Foreign(stream), shared).await;
+        }
+    }
+
+    /// What goes wrong here, to be changed at any time.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// Stops as a process does that is sent SIGSTOP: nothing is accepted, read or
+    /// written, and every connection stays open. The system still completes
+    /// connections on its behalf.
+    pub fn freeze(&self) {
+        self.shared.faults.board.set_frozen(true);
+    }
+
+    /// Goes on after [`TestServer::freeze`], with all that has come meanwhile.
+    pub fn thaw(&self) {
+        self.shared.faults.board.set_frozen(false);
+    }
+
+    /// Ends every connection, unread input and all, and goes on listening with
+    /// the items it has. Returns once they are closed.
+    pub async fn disconnect(&self) -> io::Result<()> {
+        self.order(Order::Disconnect).await
+    }
+
     /// Dies as a killed process does: every connection ends, unread input and
     /// all, and new ones are refused. The port stays this server's own. Returns
     /// once all sockets are closed.
     pub async fn kill(&self) -> io::Result<()> {
-        let (done, confirmed) = oneshot::channel();
-        self.orders.send(Order::Kill(done)).map_err(|_| has_stopped())?;
-        confirmed.await.map_err(|_| has_stopped())?
+        self.order(Order::Kill).await
     }
 
     /// Listens again on the same port after [`TestServer::kill`], with no items,
     /// fresh CAS ids and fresh counts. The clock and the record go on.
     pub async fn revive(&self) -> io::Result<()> {
-        let (done, confirmed) = oneshot::channel();
-        self.orders.send(Order::Revive(done)).map_err(|_| has_stopped())?;
-        confirmed.await.map_err(|_| has_stopped())?
+        self.order(Order::Revive).await
     }
 
     /// [`TestServer::kill`] and [`TestServer::revive`] in one.
@@ -206,13 +262,19 @@ impl TestServer {
     pub(crate) fn spawn(
         settings: Settings,
         listeners: Listeners,
+        mischief: Mischief,
         #[cfg(feature = "tls")] doorman: Option<crate::tls::Doorman>,
     ) -> StartingServer {
         let clock = Clock::new();
-        let cache = Mutex::new(Cache::new(settings, clock.now()));
+        let mut cache = Cache::new(settings, clock.now());
+        if mischief.on_command.is_some() {
+            cache.tell();
+        }
         let shared = Arc::new(Shared {
-            cache,
+            cache: Mutex::new(cache),
             clock,
+            faults: Faults::new(mischief.seed, mischief.faults),
+            on_command: mischief.on_command,
             #[cfg(feature = "tls")]
             doorman,
         });
@@ -221,11 +283,17 @@ impl TestServer {
         let (bound_out, bound) = oneshot::channel();
         let threads = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("memlink-testserver".into()).spawn(move || {
-            crate::listen::run(&threads, &listeners, orders_in, bound_out);
+            crate::life::run(&threads, &listeners, orders_in, bound_out);
             // The owner may be gone already.
             let _ = stopped_out.send(true);
         });
         StartingServer { shared, orders, stopped, bound, thread }
+    }
+
+    async fn order(&self, order: fn(oneshot::Sender<io::Result<()>>) -> Order) -> io::Result<()> {
+        let (done, confirmed) = oneshot::channel();
+        self.orders.send(order(done)).map_err(|_| has_stopped())?;
+        confirmed.await.map_err(|_| has_stopped())?
     }
 
     fn join(&mut self) {

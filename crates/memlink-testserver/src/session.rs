@@ -17,8 +17,9 @@
 
 use crate::cache::Cache;
 use crate::execute::{self, AuthLine, Context, GetProgress, Pending, Then};
+use crate::faults::{Tap, Verdict};
 use crate::limits::{COMMANDS_PER_WRITE, GET_LINE_LEN_MAX, LINE_LEN_MAX, REPLY_BYTES_HIGH};
-use crate::parse::{self, Refusal};
+use crate::parse::{self, Refusal, Request};
 use crate::store::Held;
 use bytes::{Buf, BytesMut};
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub struct Session {
     commands_left: u32,
     /// The value or what is swallowed came in more than one read.
     in_pieces: bool,
+    /// Decides what goes wrong, where anything is to.
+    tap: Option<Box<Tap>>,
 }
 
 /// What a session asks of whoever drives it.
@@ -92,12 +95,21 @@ impl Session {
             left_cas: 0,
             commands_left: COMMANDS_PER_WRITE,
             in_pieces: false,
+            tap: None,
         }
     }
 
     /// The number by which [`Executed`](crate::Executed) names this session.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    pub(crate) fn tap(&mut self) -> Option<&mut Tap> {
+        self.tap.as_deref_mut()
+    }
+
+    pub(crate) fn set_tap(&mut self, tap: Tap) {
+        self.tap = Some(Box::new(tap));
     }
 
     /// Works off `input`, which holds what was received and not yet used, and
@@ -115,6 +127,10 @@ impl Session {
         let step = loop {
             if let Some(step) = self.advance(cache, now, input, output) {
                 break step;
+            }
+            if self.tap.as_ref().is_some_and(|tap| tap.is_halted()) {
+                self.flush(cache, output);
+                break Step::WriteOutput;
             }
         };
         cache.counts.bytes_read += unused_before.saturating_sub(input.len()) as u64;
@@ -146,6 +162,7 @@ impl Session {
                     return Some(Step::NeedInput);
                 }
                 pending.finish(&mut self.context(cache, now));
+                self.answered(cache);
                 self.value_done(cache, input, output)
             }
             State::Swallow(len) => {
@@ -156,6 +173,7 @@ impl Session {
                     self.in_pieces = true;
                     return Some(Step::NeedInput);
                 }
+                self.answered(cache);
                 self.value_done(cache, input, output)
             }
             State::Get(progress) => {
@@ -182,7 +200,10 @@ impl Session {
         }
         match parse::parse(cache.settings.version, &line) {
             Ok(request) => {
-                let then = execute::execute(&mut self.context(cache, now), &request);
+                let then = match self.tap {
+                    None => execute::execute(&mut self.context(cache, now), &request),
+                    Some(_) => self.execute_if_let(cache, now, &request),
+                };
                 self.follow(then, cache, input, output)
             }
             Err(Refusal::Answer(text)) => {
@@ -205,8 +226,12 @@ impl Session {
 
     fn follow(&mut self, then: Then, cache: &mut Cache, input: &mut BytesMut, output: &mut BytesMut) -> Option<Step> {
         match then {
-            Then::Done => return self.command_done(cache, input, output),
+            Then::Done => {
+                self.answered(cache);
+                return self.command_done(cache, input, output);
+            }
             Then::Flush => {
+                self.answered(cache);
                 self.flush(cache, output);
                 return self.command_done(cache, input, output);
             }
@@ -228,6 +253,35 @@ impl Session {
             }
         }
         None
+    }
+
+    /// Executes a command if the faults let it.
+    #[cold]
+    fn execute_if_let(&mut self, cache: &mut Cache, now: Duration, request: &Request<'_>) -> Then {
+        cache.forget_latest();
+        let verdict = match &mut self.tap {
+            Some(tap) if !request.verb.ends_the_connection() => {
+                tap.before(request.tokens.at(0), request.key, request.noreply, self.replies.len())
+            }
+            _ => Verdict::Execute,
+        };
+        match verdict {
+            Verdict::Execute => execute::execute(&mut self.context(cache, now), request),
+            Verdict::Lose => execute::skip(request),
+            Verdict::Answer(line) => {
+                self.replies.extend_from_slice(&line);
+                execute::skip(request)
+            }
+        }
+    }
+
+    /// A command is done, and its reply, if it has one, is the last of those kept.
+    fn answered(&mut self, cache: &mut Cache) {
+        if let Some(tap) = &mut self.tap
+            && tap.after(&mut self.replies)
+        {
+            cache.note_swallowed(self.id);
+        }
     }
 
     /// Counts a command, and writes when it is time to.
@@ -325,6 +379,9 @@ impl Session {
     fn flush(&mut self, cache: &mut Cache, output: &mut BytesMut) {
         self.release(cache);
         output.extend_from_slice(&self.replies);
+        if let Some(tap) = &mut self.tap {
+            tap.flushed(self.replies.len());
+        }
         self.replies.clear();
     }
 

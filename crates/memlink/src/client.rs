@@ -54,6 +54,8 @@ struct Shared {
 pub(crate) struct Counters {
     wins_taken_by_accident: AtomicU64,
     wins_given_back: AtomicU64,
+    reads_without_server: AtomicU64,
+    writes_without_server: AtomicU64,
 }
 
 impl Counters {
@@ -65,8 +67,21 @@ impl Counters {
         self.wins_given_back.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn read(&self) -> (u64, u64) {
-        (self.wins_taken_by_accident.load(Ordering::Relaxed), self.wins_given_back.load(Ordering::Relaxed))
+    /// A request went without an answer because its server was down, and its caller took that for one.
+    pub(crate) fn without_server(&self, is_read: bool) {
+        let counter = if is_read { &self.reads_without_server } else { &self.writes_without_server };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Wins: taken by accident, given back. Without a server: reads, writes.
+    pub(crate) fn read(&self) -> [u64; 4] {
+        let counters = [
+            &self.wins_taken_by_accident,
+            &self.wins_given_back,
+            &self.reads_without_server,
+            &self.writes_without_server,
+        ];
+        counters.map(|counter| counter.load(Ordering::Relaxed))
     }
 }
 
@@ -76,22 +91,27 @@ impl Client {
     }
 
     pub(crate) fn check_value(&self, value: &Bytes) -> Result<(), Invalid> {
+        self.check_value_len(value.len())
+    }
+
+    pub(crate) fn check_value_len(&self, len: usize) -> Result<(), Invalid> {
         let len_max = self.cluster().settings().limits.value_len_max;
-        match value.len() > len_max {
-            true => Err(Invalid::TooLong { what: "a value", len: value.len(), len_max }),
+        match len > len_max {
+            true => Err(Invalid::TooLong { what: "a value", len, len_max }),
             false => Ok(()),
         }
     }
 
-    /// The configured name of the server that `key` belongs to.
+    /// The configured name of the server that `key` belongs to, as the servers are now; while none has been found, where they are looked
+    /// for.
     ///
     /// # Errors
     ///
     /// The key cannot be sent.
-    pub fn server_of(&self, key: impl AsRef<[u8]>) -> Result<&str, Error> {
+    pub fn server_of(&self, key: impl AsRef<[u8]>) -> Result<String, Error> {
         let key = Key::new(key).map_err(Invalid::from)?;
-        let server = self.cluster().route(key.as_bytes());
-        Ok(self.cluster().servers().nth(server).unwrap_or_default())
+        let topology = self.cluster().topology();
+        Ok(topology.name(topology.route(key.as_bytes())).to_string())
     }
 
     /// Takes no more requests, lets what is in flight finish for up to `grace`, then closes every connection and ends every task.
@@ -108,7 +128,8 @@ impl Client {
         self.cluster().settings().dialer.tls.as_ref()
     }
 
-    /// The servers and connections below: for commands of one's own.
+    /// The servers and connections below: to [add](Cluster::add) and [remove](Cluster::remove) servers, to watch them, and for commands
+    /// of one's own.
     #[must_use]
     pub fn cluster(&self) -> &Cluster<Meta> {
         &self.shared.cluster

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use memlink_core::{Cause, Failure, Refusal};
-use memlink_meta::{Fault, Invalid};
+use memlink_meta::{Fault, FaultKind, Invalid};
 
 use crate::config::ConfigError;
 use crate::link::CallError;
@@ -22,6 +22,8 @@ struct Inner {
     outcome: Outcome,
     server: Option<Arc<str>>,
     text: String,
+    /// What is behind the server, a proxy, is away.
+    is_of_backend: bool,
 }
 
 /// What happened.
@@ -32,7 +34,7 @@ pub enum ErrorKind {
     Invalid,
     /// The configuration is wrong.
     Config,
-    /// The deadline passed.
+    /// The deadline passed, or came too near for a reply while the request stood in line for room: then nothing was sent.
     Deadline,
     /// The server is known to be unreachable. Nothing was sent.
     ServerDown,
@@ -41,7 +43,8 @@ pub enum ErrorKind {
     Refused,
     /// The connection was lost or had to be closed.
     ConnectionLost,
-    /// The queue is full and the request was not to wait. Nothing was sent.
+    /// The queue is full and the request was not to wait, or has waited in vain while the keys of other servers were held up by it
+    /// ([`ManyStream`](crate::ManyStream)). Nothing was sent.
     QueueFull,
     /// The server is too old for what was asked. Nothing was sent.
     Unsupported,
@@ -70,7 +73,7 @@ pub enum Outcome {
 
 impl Error {
     fn new(kind: ErrorKind, outcome: Outcome, server: Option<Arc<str>>, text: String) -> Error {
-        Error(Arc::new(Inner { kind, outcome, server, text }))
+        Error(Arc::new(Inner { kind, outcome, server, text, is_of_backend: false }))
     }
 
     /// What happened.
@@ -102,7 +105,13 @@ impl Error {
     }
 
     pub(crate) fn fault(server: Arc<str>, fault: &Fault) -> Error {
-        Error::new(ErrorKind::Server, Outcome::Answered, Some(server), fault.to_string())
+        let (kind, outcome, server, text) = (ErrorKind::Server, Outcome::Answered, Some(server), fault.to_string());
+        Error(Arc::new(Inner { kind, outcome, server, text, is_of_backend: fault.kind() == FaultKind::Backend }))
+    }
+
+    /// Whether the server is a proxy that cannot reach what is behind it.
+    pub(crate) fn is_of_backend(&self) -> bool {
+        self.0.is_of_backend
     }
 
     pub(crate) fn unexpected(server: Arc<str>, what: &str) -> Error {
@@ -112,6 +121,19 @@ impl Error {
     /// For an outcome that cannot be missing.
     pub(crate) fn lost() -> Error {
         Error::new(ErrorKind::ConnectionLost, Outcome::Unknown, None, "the outcome was lost".to_owned())
+    }
+
+    /// For what was never sent because its time was over.
+    pub(crate) fn deadline(server: Arc<str>) -> Error {
+        let failure = Failure { outcome: memlink_core::Outcome::NotSent, cause: Cause::Deadline };
+        Error::call(server, &CallError::Failed(failure))
+    }
+
+    /// The server takes no more of a stream, and does not answer what it has.
+    pub(crate) fn not_keeping_up(server: Arc<str>) -> Error {
+        let text =
+            "the server does not keep up: it answers nothing of what it was sent, and has as much of it as it may";
+        Error::new(ErrorKind::QueueFull, Outcome::NotSent, Some(server), text.to_owned())
     }
 
     pub(crate) fn call(server: Arc<str>, error: &CallError) -> Error {

@@ -41,15 +41,59 @@ pub enum Event {
         /// What is wrong with them.
         error: Arc<str>,
     },
-    /// A connection that was asked for by [`Cluster::renew`](crate::generic::Cluster::renew) could not be made: the old one stays.
+    /// A connection that was to take the place of another one, asked for by [`Cluster::renew`](crate::generic::Cluster::renew) or
+    /// because that one's keys are worn, could not be made or was refused by the server: the old one stays.
     RenewalFailed {
         /// The server's configured name.
         server: Arc<str>,
         /// What went wrong, for an operator.
         error: Arc<str>,
     },
+    /// The name of a server was looked up again while it is connected ([`Settings::resolve_interval`](crate::Settings::resolve_interval)),
+    /// and that failed: the connection stays.
+    LookUpFailed {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// What went wrong, for an operator.
+        error: Arc<str>,
+    },
+    /// A source of servers could not be asked, or its answer could not be used: the servers stay as they were
+    /// ([`discovery`](crate::discovery)).
+    DiscoveryFailed {
+        /// What it is called: see [`Discover::source`](crate::discovery::Discover::source).
+        source: Arc<str>,
+        /// What went wrong, for an operator.
+        error: Arc<str>,
+    },
     /// A connection has made room for a new one that is ready, with nothing in flight; [`Opened`](Event::Opened) follows.
     Replaced {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
+    /// A server is not asked any more although its connection stands: its commands are refused at once.
+    Suspended {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// A server that was suspended answers again.
+    Resumed {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
+    /// A server was added to the list; it is dialled when it is needed.
+    Added {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
+    /// A server was removed from the list: no new command goes there, and what is in flight may finish for a while.
+    Removed {
+        /// The server's configured name.
+        server: Arc<str>,
+    },
+    /// A server has another weight, and with it another share of the keys.
+    Reweighted {
         /// The server's configured name.
         server: Arc<str>,
     },
@@ -61,13 +105,13 @@ pub enum Event {
         reason: Broken,
         /// Commands that were on the wire or queued for it; each has ended with an error.
         in_flight: usize,
-        /// When the next dial begins; `None` when it was closed on purpose.
+        /// When the next dial begins; `None` when it was closed on purpose, or is dialled when somebody has something to ask.
         retry_in: Option<Duration>,
     },
 }
 
 impl Event {
-    /// The configured name of the server it is about.
+    /// The configured name of the server it is about, or what its source is called.
     #[must_use]
     pub fn server(&self) -> &str {
         match self {
@@ -76,7 +120,14 @@ impl Event {
             | Event::DialFailed { server, .. }
             | Event::TlsFilesRefused { server, .. }
             | Event::RenewalFailed { server, .. }
+            | Event::LookUpFailed { server, .. }
+            | Event::DiscoveryFailed { source: server, .. }
             | Event::Replaced { server }
+            | Event::Suspended { server, .. }
+            | Event::Resumed { server }
+            | Event::Added { server }
+            | Event::Removed { server }
+            | Event::Reweighted { server }
             | Event::Closed { server, .. } => server,
         }
     }
@@ -95,7 +146,16 @@ impl fmt::Display for Event {
             Event::RenewalFailed { server, error } => {
                 write!(f, "{server}: no new connection ({error}), the old one stays")
             }
+            Event::LookUpFailed { server, error } => {
+                write!(f, "{server}: the name could not be looked up again ({error}), the connection stays")
+            }
+            Event::DiscoveryFailed { source, error } => write!(f, "{source}: no new list of servers: {error}"),
             Event::Replaced { server } => write!(f, "{server}: replaced by a new connection"),
+            Event::Suspended { server, why } => write!(f, "{server}: suspended ({why})"),
+            Event::Resumed { server } => write!(f, "{server}: answers again"),
+            Event::Added { server } => write!(f, "{server}: added to the servers"),
+            Event::Removed { server } => write!(f, "{server}: removed from the servers"),
+            Event::Reweighted { server } => write!(f, "{server}: has another weight"),
             Event::Closed { server, reason, in_flight, retry_in } => {
                 write!(f, "{server}: connection lost ({reason}) with {in_flight} commands in flight")?;
                 match retry_in {

@@ -1,6 +1,6 @@
 //! Wins that nobody asked for go back to the server.
 
-use memlink_meta::{Delete, Get, Got, Key, Verb};
+use memlink_meta::{Delete, DeleteOutcome, Get, Got, Key, Verb};
 use tokio::runtime::Handle;
 
 use crate::Client;
@@ -42,19 +42,13 @@ fn give_back(client: &Client, key: &Key) {
 /// `None` when it was not possible, or when there was nothing to give back any more.
 async fn mark_again(client: &Client, key: Key) -> Option<()> {
     let cluster = client.cluster();
-    let server = cluster.route(key.as_bytes());
     let look = Get::without_value(key.clone()).with_cas().no_bump();
-    let got = cluster.send_to(server, look, cluster.timing()).await.ok()?.ok()??;
+    let got = cluster.send(key.as_bytes(), look).await.ok()?.ok()??;
     if !got.stale || !(got.won || got.already_won) {
         return None;
     }
-    let mut mark = Delete::new(key).mark_stale().compare_cas(got.cas?);
+    let mut mark = Delete::new(key.clone()).mark_stale().compare_cas(got.cas?);
     mark.prepare(unix_now).ok()?;
-    cluster
-        .send_to(server, mark, cluster.timing())
-        .await
-        .ok()?
-        .ok()?
-        .eq(&memlink_meta::DeleteOutcome::Deleted)
-        .then_some(())
+    let marked = cluster.send(key.as_bytes(), mark).await.ok()?.ok()?;
+    (marked == DeleteOutcome::Deleted).then_some(())
 }

@@ -58,13 +58,16 @@
 //!
 //! # Where to look
 //!
-//! [`Client`] has the verbs, [`Request`] their options, [`Builder::url`] the URL, [`Settings`] and [`Limits`] every number that
-//! can be set, [`Event`] and [`ClientStats`] what can be observed. [`generic`] puts another protocol on the same connections.
+//! [`Client`] has the verbs, [`Request`] their options, [`ManyStream`] very many keys, [`Builder::url`] the URL, [`Settings`] and
+//! [`Limits`] every number that can be set, [`Event`] and [`ClientStats`] what can be observed, [`discovery`] how servers are found.
+//! [`generic`] puts another protocol on the same connections.
 //!
 //! # Features
 //!
-//! * `schemes`: the hash schemes of other clients, by name and bit for bit, for fleets that share a cache with them; give a
-//!   [ring](Router) of one to [`Builder::router`]. Off by default.
+//! * `schemes`: the hash schemes of other clients, by name and bit for bit, for fleets that share a cache with them: `scheme=` in a
+//!   URL, or `Builder::scheme`. Off by default.
+//! * `dns-srv`: servers from SRV records (`dnssrv+`), by hickory-resolver. Off by default.
+//! * `discovery-file`: servers from a watched file of YAML or JSON (`memcache+file://`), by saphyr-parser. Off by default.
 //! * `tls`: connections by TLS (`Tls`, `memcaches://`), with rustls and its provider ring. Off by default.
 //! * `tls-own-provider`: the same, and the program brings the provider of cryptography.
 //! * `tracing`: events as log lines by way of the crate of that name, at most one a second for each server. Off by default.
@@ -74,6 +77,7 @@ mod builder;
 mod client;
 mod cluster;
 mod config;
+pub mod discovery;
 mod error;
 mod event;
 mod fan_out;
@@ -82,6 +86,7 @@ mod link;
 #[cfg(feature = "tracing")]
 mod log;
 mod pool;
+mod probe;
 mod request;
 mod retry;
 mod servers;
@@ -92,10 +97,14 @@ mod verbs;
 
 pub use builder::Builder;
 pub use client::Client;
-pub use config::{ConfigError, Server, Settings};
+pub use cluster::{Changes, Routing, Topology, TopologyWatch};
+pub use config::{ConfigError, Server, Settings, WhenDown};
 pub use error::{Error, ErrorKind, Outcome};
 pub use event::Event;
-pub use fan_out::{Batch, BatchOutcome, DeleteMany, GetMany, Many, SetMany};
+pub use fan_out::{
+    Batch, BatchCommand, BatchOutcome, BatchStream, DeleteMany, DeleteStream, GetMany, GetStream, Many, ManyStream,
+    SetMany, SetStream,
+};
 pub use link::LinkState;
 pub use memlink_core::{Broken, Limits, Stats};
 pub use memlink_meta::{
@@ -105,12 +114,12 @@ pub use memlink_meta::{
 #[cfg(feature = "schemes")]
 pub use memlink_ring::schemes;
 pub use memlink_ring::{Ring, RingError, Router};
-pub use request::{Request, RequestFuture};
+pub use request::{Request, RequestFuture, Source, Sourced, SourcedFuture, SourcedRequest};
 #[cfg(feature = "tls-own-provider")]
 pub use rustls;
 pub use servers::ServerReply;
 pub use stats::{ClientStats, ServerStats};
-pub use transport::{Address, AddressError, TcpOptions};
+pub use transport::{Address, AddressError, Resolve, ResolveFuture, TcpOptions};
 #[cfg(feature = "tls-own-provider")]
 pub use transport::{Tls, TlsError, TlsPin, TlsVersion};
 pub use value::Value;
@@ -121,7 +130,7 @@ pub mod generic {
         Ask, Command, Encoder, Frame, Malformed, Protocol, Refusal, Reply, Step, Unsupported, Verdict, encode_to_vec,
     };
 
-    pub use crate::cluster::{Cluster, Exchange};
+    pub use crate::cluster::{ByKey, Cluster, Destination, Exchange, ThisServer};
     pub use crate::link::{ConnectFuture, Connector, LinkProtocol};
     pub use crate::transport::Stream;
 }
@@ -129,6 +138,11 @@ pub mod generic {
 /// How requests read their replies: named by the types of [`Request`], seldom by hand.
 pub mod reading {
     pub use crate::request::{AddedOrNot, Deleted, Described, Done, Fetched, Full, Number, Present, Reading};
+}
+
+/// What streams do with each of their keys: named by the types of [`ManyStream`], seldom by hand.
+pub mod streaming {
+    pub use crate::fan_out::{Commands, Deletes, Form, Gets, Sets, Takes};
 }
 
 /// The code in the README compiles.
@@ -140,3 +154,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/own-protocol.md")]
 struct OwnProtocol;
+
+/// And in the tutorial of the embedded server.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/misbehaving-cache.md")]
+struct MisbehavingCache;

@@ -10,6 +10,11 @@ use crate::event::Event;
 /// Least time between two lines about one server.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// A line about the list of servers, which changes no more often than somebody asks for it.
+pub(crate) fn change(event: &Event) {
+    tracing::info!(server = event.server(), "{event}");
+}
+
 /// Decides which events of one server become lines, and counts the others.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter(Mutex<State>);
@@ -42,10 +47,18 @@ impl Limiter {
         let server = event.server();
         match event {
             Event::Dialling { .. } => {}
-            Event::Opened { .. } | Event::Replaced { .. } => tracing::info!(server, suppressed, "{event}"),
+            Event::Opened { .. }
+            | Event::Replaced { .. }
+            | Event::Resumed { .. }
+            | Event::Added { .. }
+            | Event::Removed { .. }
+            | Event::Reweighted { .. } => tracing::info!(server, suppressed, "{event}"),
             Event::DialFailed { .. }
             | Event::TlsFilesRefused { .. }
             | Event::RenewalFailed { .. }
+            | Event::LookUpFailed { .. }
+            | Event::DiscoveryFailed { .. }
+            | Event::Suspended { .. }
             | Event::Closed { .. } => tracing::warn!(server, suppressed, "{event}"),
         }
     }

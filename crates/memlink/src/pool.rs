@@ -4,44 +4,69 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use memlink_core::Stats;
+use tokio::sync::watch;
 
-use crate::config::{Server, Settings};
-use crate::link::{CallError, DialGate, Link, LinkProtocol, LinkState, dial_gate};
+use crate::config::{Lanes, Server};
+use crate::link::{CallError, DialGate, Link, LinkOptions, LinkProtocol, LinkState};
 
 /// The links to one server.
+///
+/// ```text
+///   a command --small--> [ links ]  the one with the least in flight
+///             '-large--> [ large ]  where there is such a lane: what is small does not wait behind it
+/// ```
 pub(crate) struct Pool<P: LinkProtocol> {
+    /// For every command, or for all that are not large. Never empty.
     links: Vec<Arc<Link<P>>>,
+    /// For large values alone; may be empty.
+    large: Vec<Arc<Link<P>>>,
+    /// From how many bytes on a command is large.
+    large_min: usize,
     next: AtomicUsize,
     gate: DialGate,
 }
 
 impl<P: LinkProtocol> Pool<P> {
-    pub(crate) fn new(server: &Server, protocol: &Arc<P>, settings: &Settings) -> Pool<P> {
+    pub(crate) fn new(server: &Server, protocol: &Arc<P>, options: &LinkOptions, lanes: Lanes) -> Pool<P> {
         let name: Arc<str> = server.name.as_str().into();
-        let options = settings.link_options();
-        let gate = dial_gate();
-        let link = |_| {
+        let links = lanes.links.max(1);
+        let gate = DialGate::new(links + lanes.large, options.backoff_cap);
+        let link = |number| {
             let (name, address, protocol) = (name.clone(), server.address.clone(), protocol.clone());
-            Arc::new(Link::new(name, address, protocol, options.clone(), gate.clone()))
+            Arc::new(Link::new(name, number, address, protocol, options.clone(), gate.clone()))
         };
-        let links = (0..settings.connections.max(1)).map(link).collect();
-        Pool { links, next: AtomicUsize::new(0), gate }
+        Pool {
+            links: (0..links).map(link).collect(),
+            large: (links..links + lanes.large).map(link).collect(),
+            large_min: lanes.large_min,
+            next: AtomicUsize::new(0),
+            gate,
+        }
     }
 
-    /// The link for the next command: each in turn, but one that is lost or down only when all are. One that was never needed counts
-    /// as open, or it would never be needed as long as another one is.
+    /// The link for a command of about so many bytes, its reply included as far as is known.
     #[inline]
-    pub(crate) fn pick(&self) -> &Arc<Link<P>> {
-        match self.links.as_slice() {
-            [only] => only,
-            links => {
-                let first = self.next.fetch_add(1, Ordering::Relaxed) % links.len();
-                let (before, after) = links.split_at(first);
-                let in_turn = || after.iter().chain(before);
-                let is_fit = |link: &&Arc<Link<P>>| matches!(link.state(), LinkState::Open | LinkState::Idle);
-                in_turn().find(is_fit).unwrap_or(&links[first])
-            }
+    pub(crate) fn pick(&self, len: usize) -> &Arc<Link<P>> {
+        match (self.links.as_slice(), self.large.is_empty()) {
+            ([only], true) => only,
+            _ => self.choose(len),
         }
+    }
+
+    /// The link with the least in flight, but one that is lost or down only when all are. One that was never needed counts as open, or
+    /// it would never be needed as long as another one is.
+    fn choose(&self, len: usize) -> &Arc<Link<P>> {
+        let lane = if len >= self.large_min && !self.large.is_empty() { &self.large } else { &self.links };
+        // Among equals it is each one's turn.
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % lane.len();
+        let (before, after) = lane.split_at(first);
+        let is_fit = |link: &&Arc<Link<P>>| matches!(link.state(), LinkState::Open | LinkState::Idle);
+        let fit = after.iter().chain(before).filter(is_fit).min_by_key(|link| link.load());
+        fit.or_else(|| self.all().find(is_fit)).unwrap_or(&lane[first])
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Link<P>>> {
+        self.links.iter().chain(&self.large)
     }
 
     /// The server's configured name.
@@ -49,26 +74,25 @@ impl<P: LinkProtocol> Pool<P> {
         self.links[0].name()
     }
 
-    /// The best of its links.
+    /// How the way to it stands: as the best of its links.
+    #[inline]
     pub(crate) fn state(&self) -> LinkState {
-        let rank = |state: &LinkState| match state {
-            LinkState::Open => 4,
-            LinkState::Dialling => 3,
-            LinkState::Idle => 2,
-            LinkState::Down => 1,
-            LinkState::Closed => 0,
-        };
-        self.links.iter().map(|link| link.state()).max_by_key(rank).unwrap_or(LinkState::Closed)
+        self.gate.state()
+    }
+
+    /// Tells of every change of it.
+    pub(crate) fn watch_state(&self) -> watch::Receiver<LinkState> {
+        self.gate.watch_state()
     }
 
     /// What its links have done, added up.
     pub(crate) fn stats(&self) -> Stats {
-        self.links.iter().map(|link| link.stats()).fold(Stats::default(), add)
+        self.all().map(|link| link.stats()).fold(Stats::default(), add)
     }
 
     /// Reads what the opening exchange has learned about the server, if any link is open.
     pub(crate) fn with_peer<R>(&self, mut read: impl FnMut(&P::Peer) -> R) -> Option<R> {
-        self.links.iter().find_map(|link| link.with_peer(&mut read))
+        self.all().find_map(|link| link.with_peer(&mut read))
     }
 
     /// Dials one link and waits for the answer.
@@ -79,17 +103,17 @@ impl<P: LinkProtocol> Pool<P> {
     /// Replaces every connection by a new one, without a command that notices.
     pub(crate) fn renew(&self) {
         self.gate.renew();
-        for link in &self.links {
-            link.renew();
-        }
+        self.all().for_each(|link| link.renew());
     }
 
-    pub(crate) async fn close(&self, grace: Duration) {
-        // The first call starts the end of all of them, each within the same grace.
-        for link in &self.links {
-            link.begin_close(grace);
-        }
-        for link in &self.links {
+    /// Takes no new commands from now on, and lets what is in flight finish for up to `grace`.
+    pub(crate) fn begin_close(&self, grace: Duration) {
+        self.all().for_each(|link| link.begin_close(grace));
+    }
+
+    /// Returns when nothing is left of what is being closed with this grace.
+    pub(crate) async fn closed(&self, grace: Duration) {
+        for link in self.all() {
             link.closed(grace).await;
         }
     }
@@ -97,7 +121,7 @@ impl<P: LinkProtocol> Pool<P> {
 
 impl<P: LinkProtocol> fmt::Debug for Pool<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.links).finish()
+        f.debug_list().entries(self.all()).finish()
     }
 }
 

@@ -3,10 +3,12 @@
 mod future;
 mod get;
 mod reading;
+mod source;
 mod store;
 
 pub use future::RequestFuture;
 pub use reading::{AddedOrNot, Deleted, Described, Done, Fetched, Full, Number, Present, Reading};
+pub use source::{Source, Sourced, SourcedFuture, SourcedRequest};
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -31,12 +33,13 @@ pub struct Request<'c, V, R> {
     pub(crate) timeout: Option<Option<Duration>>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) wait: Option<bool>,
+    pub(crate) is_large: bool,
     pub(crate) reading: R,
 }
 
 impl<'c, V: Verb, R: Reading<V>> Request<'c, V, R> {
     pub(crate) fn new(client: &'c Client, verb: Result<V, Invalid>, reading: R) -> Request<'c, V, R> {
-        Request { client, verb, timeout: None, deadline: None, wait: None, reading }
+        Request { client, verb, timeout: None, deadline: None, wait: None, is_large: false, reading }
     }
 
     /// How long this request may take in all, instead of the client's timeout: waiting for room, for a dial, writing and reading.
@@ -54,6 +57,18 @@ impl<'c, V: Verb, R: Reading<V>> Request<'c, V, R> {
         Request { wait: Some(wait), ..self }
     }
 
+    /// Says that the value is large: it takes the [lane for large values](crate::Settings::large_lane), where there is one.
+    pub fn large(self) -> Self {
+        Request { is_large: true, ..self }
+    }
+
+    /// Says with the result who has answered: the key's own server, or what stands for it by the user's choice ([`WhenDown`]).
+    ///
+    /// [`WhenDown`]: crate::WhenDown
+    pub fn with_source(self) -> SourcedRequest<'c, V, R> {
+        SourcedRequest(self)
+    }
+
     pub(crate) fn map(self, change: impl FnOnce(V) -> V) -> Self {
         Request { verb: self.verb.map(change), ..self }
     }
@@ -65,6 +80,7 @@ impl<'c, V: Verb, R: Reading<V>> Request<'c, V, R> {
             timeout: self.timeout,
             deadline: self.deadline,
             wait: self.wait,
+            is_large: self.is_large,
             reading,
         }
     }

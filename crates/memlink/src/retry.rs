@@ -6,6 +6,9 @@ use crate::error::{Error, ErrorKind, Outcome};
 /// command was handed over; a server that loses three connections in a row before taking one command will not take a fourth.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
 
+/// How many stand-ins one command tries at the most, where a stand-in is wanted at all.
+pub(crate) const STAND_INS_MAX: u32 = 8;
+
 impl Error {
     /// Whether sending the same request again can succeed and cannot apply it twice. A deadline is not retryable: the caller's
     /// time is over.

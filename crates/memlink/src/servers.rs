@@ -5,9 +5,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use memlink_core::Command;
 use memlink_meta::{AskVersion, Fault, FlushAll, Meta, Noop, Statistics, Stats, StatsKind, Verb, Verbosity};
+use tokio::runtime::Handle;
 
 use crate::Client;
 use crate::client::unix_now;
+use crate::cluster::Topology;
 use crate::error::Error;
 
 /// What one server answered.
@@ -53,24 +55,41 @@ impl Client {
         self.ask_all(Verbosity::new(level)).await
     }
 
+    /// The servers, which are waited for if they are still to be found, as long as a request may take.
+    async fn found(&self) -> Result<Topology<Meta>, Error> {
+        let found = self.cluster().found();
+        // Without a runtime there is nothing to wait with, and the search ends at once.
+        let limit = self.cluster().settings().timeout.filter(|_| Handle::try_current().is_ok());
+        let Some(limit) = limit else { return found.await };
+        // There is a placeholder for those to come, whose name says where they are looked for.
+        let late = || Error::deadline(self.cluster().topology().name(0).clone());
+        tokio::time::timeout(limit, found).await.unwrap_or_else(|_| Err(late()))
+    }
+
     async fn ask_all<V, T>(&self, mut verb: V) -> Vec<ServerReply<T>>
     where
         V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
     {
-        let cluster = self.cluster();
-        let invalid = verb.prepare(unix_now).err();
-        let asked = cluster.servers().enumerate().map(|(index, name)| {
-            let (verb, invalid) = (verb.clone(), invalid.clone());
+        let topology = &match self.found().await {
+            Ok(topology) => topology,
+            Err(error) => {
+                let server = error.server().unwrap_or_default().to_owned();
+                return vec![ServerReply { server, reply: Err(error) }];
+            }
+        };
+        let invalid = &verb.prepare(unix_now).err();
+        let asked = (0..topology.len()).map(|index| {
+            let (verb, name) = (verb.clone(), topology.name(index));
             async move {
                 let reply = match invalid {
-                    Some(invalid) => Err(Error::invalid(&invalid)),
-                    None => match cluster.send_to_server(index, verb).await {
+                    Some(invalid) => Err(Error::invalid(invalid)),
+                    None => match topology.send_to(index, verb).await {
                         Ok(Ok(reply)) => Ok(reply),
-                        Ok(Err(fault)) => Err(Error::fault(name.into(), &fault)),
+                        Ok(Err(fault)) => Err(Error::fault(name.clone(), &fault)),
                         Err(error) => Err(error),
                     },
                 };
-                ServerReply { server: name.to_owned(), reply }
+                ServerReply { server: name.to_string(), reply }
             }
         });
         join_all(asked).await

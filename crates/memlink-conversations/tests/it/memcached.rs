@@ -139,10 +139,14 @@ impl Drop for Memcached {
     }
 }
 
-/// Whether it was built with TLS (`-Z`).
-pub(crate) fn speaks_tls() -> bool {
-    let help = Command::new(program()).arg("-h").output();
-    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--enable-ssl"))
+/// It has to be one that was built with TLS (`-Z`).
+pub(crate) fn must_speak_tls() {
+    let help = Command::new(program()).arg("-h").output().expect("memcached runs");
+    assert!(
+        String::from_utf8_lossy(&help.stdout).contains("--enable-ssl"),
+        "{:?} was built without TLS: install Debian's package memcached, or name a binary that has -Z in MEMCACHED",
+        program()
+    );
 }
 
 fn hold_port() -> std::io::Result<(TcpSocket, SocketAddr)> {

@@ -23,10 +23,7 @@ fn memcached_answers_over_tcp_as_the_table_says() {
 
 #[test]
 fn memcached_answers_over_tls_as_the_table_says() {
-    if !memcached::speaks_tls() {
-        println!("this memcached was built without TLS: the embedded server alone is asked over it");
-        return;
-    }
+    memcached::must_speak_tls();
     check(Door::Tls);
 }
 

@@ -31,8 +31,8 @@ impl Wire {
         wire.connection.opened(Tick::ZERO, false, &mut wire.incoming, &mut wire.woken).expect("it opens");
         assert_eq!(wire.write(usize::MAX), b"version\r\n");
         wire.feed(format!("VERSION {version}\r\n").as_bytes()).expect("a version is welcome");
-        assert_eq!(wire.write(usize::MAX), b"mn\r\n");
-        wire.feed(b"MN\r\n").expect("so is a barrier");
+        assert_eq!(wire.write(usize::MAX), b"mg memlink:probe s Oprobe\r\n");
+        wire.feed(b"EN Oprobe\r\n").expect("so is a miss");
         assert_eq!(*wire.connection.phase(), Phase::Open);
         wire
     }

@@ -47,8 +47,8 @@ pub struct Abandoned<W> {
     pub reply: Option<Result<Reply, Failure>>,
     /// The next in line, who has room now: to be woken.
     pub woken: Option<W>,
-    /// The driver has to be woken: there are too many abandoned commands, or a limit on their age is due earlier than its
-    /// timer.
+    /// The driver has to be woken: there are too many abandoned commands, a limit on their age is due earlier than its timer, or
+    /// the line begins with one who is too late.
     pub wake_driver: bool,
 }
 
@@ -108,7 +108,7 @@ impl<P: Protocol, W> Connection<P, W> {
                 self.stats.waited += 1;
                 Ok(self.in_line(token, deadline))
             }
-            Phase::Down(cause) | Phase::Reopening(cause) => Err(not_sent(cause.clone())),
+            Phase::Suspended(cause) | Phase::Down(cause) | Phase::Reopening(cause) => Err(not_sent(cause.clone())),
             Phase::Draining | Phase::Shutdown => Err(not_sent(Cause::Shutdown)),
         }
     }
@@ -188,7 +188,7 @@ impl<P: Protocol, W> Connection<P, W> {
         woken: &mut Vec<W>,
     ) -> Result<Admission, Refused> {
         let nothing = Admission { token, wake_driver: false, may_write: false };
-        let Some(Place::Admitted { life, turn }) = self.waiters.place_mut(token) else { return Ok(nothing) };
+        let Some(Place::Admitted { life, turn, .. }) = self.waiters.place_mut(token) else { return Ok(nothing) };
         let (is_promised, len) = (*life == self.life, turn.len);
         if !is_promised {
             let Some(waiter) = waiter.take() else { return Ok(nothing) };
@@ -244,13 +244,13 @@ impl<P: Protocol, W> Connection<P, W> {
                 gone.dropped = Some(waiter);
                 self.stats.cancelled += 1;
                 // It may have been the first, and too large for the room there is.
-                gone.woken = self.admit_one();
+                (gone.woken, gone.wake_driver) = self.admit_one(now);
             }
-            Some(Place::Admitted { life, turn }) => {
+            Some(Place::Admitted { life, turn, .. }) => {
                 self.stats.cancelled += 1;
                 if life == self.life {
                     self.release(turn.len);
-                    gone.woken = self.admit_one();
+                    (gone.woken, gone.wake_driver) = self.admit_one(now);
                 } else {
                     self.stranded -= 1;
                 }

@@ -106,7 +106,7 @@ impl<P: Protocol, W> Connection<P, W> {
         }
         self.sync(incoming.written);
         let mut ready = core::mem::take(incoming.ready());
-        let mut result = Ok(());
+        let (mut result, replies) = (Ok(()), ready.len());
         for (token, reply) in ready.drain(..) {
             if !self.mutated.has(Mutant::PermitLeaked) || token == Token::OPENING || self.waiters.is_in_flight(token) {
                 self.in_flight -= 1;
@@ -120,6 +120,7 @@ impl<P: Protocol, W> Connection<P, W> {
             }
         }
         *incoming.ready() = ready;
+        self.pace.count(now, replies, self.waiters.waiting() > 0);
         self.admit(woken);
         result
     }

@@ -36,18 +36,22 @@ impl<P: Protocol, W> Connection<P, W> {
             self.promises_at = Tick::NEVER;
         } else if self.promises_at == Tick::NEVER {
             self.promises_at = now.after(PROMISE_AGE);
+            self.promise_round = self.promise_round.wrapping_add(1);
         } else if now >= self.promises_at {
             self.promises_at = now.after(PROMISE_AGE);
-            let (life, mut taken_back) = (self.life, 0);
-            self.waiters.for_each_admitted(|promised| {
+            let (life, mut taken_back, mut bytes) = (self.life, 0, 0);
+            self.waiters.for_each_promise_before(self.promise_round, |promised, len| {
                 if *promised == life {
                     // As if it were a promise of a connection that is lost.
                     *promised = life.wrapping_sub(1);
                     taken_back += 1;
+                    bytes += len;
                 }
             });
+            self.promise_round = self.promise_round.wrapping_add(1);
             self.stranded += taken_back;
-            (self.reserved, self.reserved_bytes) = (0, 0);
+            self.reserved -= taken_back;
+            self.reserved_bytes -= bytes;
         }
     }
 
@@ -76,6 +80,7 @@ impl<P: Protocol, W> Connection<P, W> {
         woken: &mut Vec<W>,
     ) -> Result<(), Broken> {
         self.sync(transmit.written());
+        self.pace.pass(now);
         self.expire(now, woken);
         self.take_promises_back(now);
         self.place(transmit);
@@ -98,7 +103,7 @@ impl<P: Protocol, W> Connection<P, W> {
             let mut outcome = Outcome::NotSent;
             match place {
                 Place::Waiting { .. } => {}
-                Place::Admitted { life: promised, turn } => {
+                Place::Admitted { life: promised, turn, .. } => {
                     if *promised == life {
                         unreserved += 1;
                         unreserved_bytes += turn.len;

@@ -28,7 +28,10 @@ impl<P: Protocol, W> Connection<P, W> {
     /// [`inline_done`](Connection::inline_done). `None` when the driver was faster, or has something to finish first.
     pub fn take_inline(&mut self, now: Tick) -> Option<Inline<P::Expect>> {
         let is_busy = self.is_writing_inline || self.unfinished.is_some() || self.driver_writes();
-        if !matches!(self.phase, Phase::Open | Phase::Draining) || is_busy || self.outgoing.is_empty() {
+        if !matches!(self.phase, Phase::Open | Phase::Suspended(_) | Phase::Draining)
+            || is_busy
+            || self.outgoing.is_empty()
+        {
             return None;
         }
         let mut transmit = Transmit::default();

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::mutants::Mutated;
 use crate::outgoing::{Outgoing, Transmit};
+use crate::pace::Pace;
 use crate::pending::Entry;
 use crate::waiters::Waiters;
 use crate::{Cause, Limits, Protocol, Stats, Tick};
@@ -15,7 +16,9 @@ mod driver;
 mod expiry;
 mod inline;
 mod opening;
+mod replace;
 mod room;
+mod suspension;
 mod transport;
 
 pub use callers::{Abandoned, Admission, Looked, Refused};
@@ -36,11 +39,13 @@ pub use transport::Remains;
 ///                  take_inline -> write -> inline_done       on an idle connection      inline.rs
 ///   -----------------------------------------------------------------------------
 ///   one driver     dialling / opened / closed / down         when the transport changes transport.rs, opening.rs
+///                  retire, closed, adopt; or resume          when it is replaced        replace.rs
 ///                  poll_sent, then poll_transmit -> write -> Incoming::handle_written   driver.rs
 ///                  or expect_driver, to come back after a turn
 ///                  read -> Incoming::handle_input
 ///                  poll_sent -> Incoming::poll_replies -> handle_replies
 ///                  handle_timeout at poll_timeout                                       expiry.rs
+///                  suspend / resume             when the server is not to be trusted    suspension.rs
 /// ```
 ///
 /// Those who share it put it behind a lock. No method does more work than the commands or replies it is given, except
@@ -87,7 +92,10 @@ pub struct Connection<P: Protocol, W> {
     trash: Vec<Bytes>,
     /// When promises that were not used are looked at.
     promises_at: Tick,
+    /// Promises of an earlier round are looked at then; those of this one were made since the last look.
+    promise_round: u32,
     opening_ends: Tick,
+    pace: Pace,
     is_driver_notified: bool,
     driver_armed: Tick,
     stats: Stats,
@@ -105,6 +113,9 @@ pub enum Phase {
     Opening,
     /// Commands are sent.
     Open,
+    /// The connection is there and the server is not to be asked any more for now ([`Connection::suspend`]): commands are refused at
+    /// once with this cause. What is in flight stays.
+    Suspended(Cause),
     /// The server is known to be unreachable or to refuse us; commands are refused at once with this cause.
     Down(Cause),
     /// The socket of a server that was [down](Phase::Down) is there again and the opening exchange runs. Commands go on being
@@ -146,7 +157,9 @@ impl<P: Protocol, W> Connection<P, W> {
             left_at: VecDeque::new(),
             trash: Vec::new(),
             promises_at: Tick::NEVER,
+            promise_round: 0,
             opening_ends: Tick::NEVER,
+            pace: Pace::default(),
             is_driver_notified: false,
             driver_armed: Tick::NEVER,
             stats: Stats::default(),
@@ -205,6 +218,12 @@ impl<P: Protocol, W> Connection<P, W> {
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.outgoing.len()
+    }
+
+    /// Commands on the wire or queued for it, abandoned ones included.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// Whether commands wait for a connection.

@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 use super::{Connection, Phase};
-use crate::Protocol;
+use crate::{Cause, Failure, Outcome, Protocol, Tick};
 
 /// Room for commands: who may enter, and who is next.
 ///
@@ -21,23 +21,46 @@ impl<P: Protocol, W> Connection<P, W> {
             && (queued == 0 || queued.saturating_add(len) <= self.limits.queued_bytes_max)
     }
 
-    /// Gives free room to those in line.
+    /// Gives free room to those in line. Those whose turn it is and whose reply would come too late end instead: what is written
+    /// for them would be for nobody, and would make the next ones late as well.
     pub(super) fn admit(&mut self, woken: &mut Vec<W>) {
-        while let Some(waiter) = self.admit_one() {
-            woken.push(waiter);
+        while let Some(next) = self.next_in_line() {
+            if next.is_late {
+                self.waiters.end_first(&TOO_LATE, woken);
+                self.pace.sent_away();
+                self.stats.expired += 1;
+                self.stats.failed += 1;
+            } else {
+                woken.extend(self.promise(next.len));
+            }
         }
     }
 
-    /// Promises room to the first in line, if there is enough for it.
-    pub(super) fn admit_one(&mut self) -> Option<W> {
+    /// Promises room to the first in line, if there is enough for it. Says as well whether the driver has to see to the line, because
+    /// it begins with one who is too late.
+    pub(super) fn admit_one(&mut self, now: Tick) -> (Option<W>, bool) {
+        self.pace.pass(now);
+        match self.next_in_line() {
+            Some(next) if next.is_late => (None, self.notify_driver()),
+            Some(next) => (self.promise(next.len), false),
+            None => (None, false),
+        }
+    }
+
+    /// The first in line, if there is room for it.
+    fn next_in_line(&mut self) -> Option<Next> {
         if self.phase != Phase::Open || self.waiters.waiting() == 0 {
             return None;
         }
-        let len = self.waiters.first_in_line()?;
+        let (len, deadline) = self.waiters.first_in_line()?;
         if !self.has_room_for(len) {
             return None;
         }
-        let waiter = self.waiters.admit_next(self.life)?;
+        Some(Next { len, is_late: deadline < self.pace.answers_at(self.in_flight + self.reserved + 1) })
+    }
+
+    fn promise(&mut self, len: usize) -> Option<W> {
+        let waiter = self.waiters.admit_next(self.life, self.promise_round)?;
         self.reserved += 1;
         // No overflow: either the sum is within the bound, or this is the only promise.
         self.reserved_bytes += len;
@@ -50,3 +73,13 @@ impl<P: Protocol, W> Connection<P, W> {
         self.reserved_bytes -= len;
     }
 }
+
+/// Who is to be let in.
+struct Next {
+    len: usize,
+    /// Its reply would come after its deadline.
+    is_late: bool,
+}
+
+/// Its time is not over, but what is left of it is not enough.
+const TOO_LATE: Failure = Failure { outcome: Outcome::NotSent, cause: Cause::Deadline };

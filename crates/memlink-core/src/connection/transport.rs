@@ -24,6 +24,7 @@ pub struct Remains<E> {
 ///   Idle --dialling--> Dialling --opened--> Opening --the exchange ends--> Open
 ///    ^  <----------------'------------closed---'----------------------------'
 ///    '--- down: from everywhere, until the next exchange ends;   drain, shutdown: from everywhere, for good
+///         suspend, resume: between Open and Suspended
 /// ```
 impl<P: Protocol, W> Connection<P, W> {
     /// A connection is being made. Waiting commands go on waiting. While the server is [down](Connection::down) commands go
@@ -86,6 +87,7 @@ impl<P: Protocol, W> Connection<P, W> {
         self.left_at.clear();
         self.opening_ends = Tick::NEVER;
         self.promises_at = Tick::NEVER;
+        self.pace.forget();
         Remains {
             _outgoing: core::mem::replace(&mut self.outgoing, Outgoing::new()),
             _unfinished: self.unfinished.take(),
@@ -137,7 +139,7 @@ impl<P: Protocol, W> Connection<P, W> {
         let remains = self.reset(transmit);
         if !self.is_ending() {
             self.phase = match core::mem::replace(&mut self.phase, Phase::Idle) {
-                Phase::Down(cause) | Phase::Reopening(cause) => Phase::Down(cause),
+                Phase::Suspended(cause) | Phase::Down(cause) | Phase::Reopening(cause) => Phase::Down(cause),
                 _ if self.is_wanted() => Phase::Dialling,
                 _ => Phase::Idle,
             };
@@ -156,7 +158,7 @@ impl<P: Protocol, W> Connection<P, W> {
     }
 
     /// Those who were admitted hold no waiter here any more; they were woken to look.
-    fn fail_waiting(&mut self, cause: &Cause, woken: &mut Vec<W>) {
+    pub(super) fn fail_waiting(&mut self, cause: &Cause, woken: &mut Vec<W>) {
         let mut failed = 0;
         self.waiters.end_where(woken, |place| match place {
             Place::Waiting { .. } | Place::Admitted { .. } => {
@@ -167,14 +169,6 @@ impl<P: Protocol, W> Connection<P, W> {
         });
         self.stats.failed += failed;
         (self.reserved, self.reserved_bytes, self.stranded) = (0, 0, 0);
-    }
-
-    /// Another connection is to take the place of this one without anyone noticing: what is in flight may finish
-    /// ([`is_drained`](Connection::is_drained)), commands that come wait. Close it then, and open the other.
-    pub fn retire(&mut self) {
-        if self.phase == Phase::Open {
-            self.phase = Phase::Dialling;
-        }
     }
 
     /// Takes no new commands from now on and tells those who wait; what is in flight may finish

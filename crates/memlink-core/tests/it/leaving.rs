@@ -234,6 +234,31 @@ fn a_promise_that_nobody_comes_for_is_taken_back() {
 }
 
 #[test]
+fn a_promise_is_kept_for_a_while_whenever_it_was_made() {
+    let mut world = World::open_with(Limits { in_flight_max: 1, ..Limits::default() });
+    (0..4).for_each(|_| _ = world.submit(Kind::Echo));
+    let answer = |world: &mut World| {
+        world.take();
+        world.write(usize::MAX);
+        world.deliver(usize::MAX);
+    };
+    answer(&mut world);
+    // The second is promised room, which is noted, and comes for it.
+    world.pass(0);
+    world.look(1);
+    // So is the third, much later, just before old promises are looked at.
+    world.now = 249_000_000;
+    answer(&mut world);
+    world.pass(250_000_000);
+    world.look(2);
+    assert_eq!(world.stats().in_flight, 1, "the promise is a millisecond old");
+    world.turn();
+    assert!(world.server.order.is_sorted());
+    world.look_all();
+    world.check_end();
+}
+
+#[test]
 fn nobody_overtakes_those_who_were_promised_room() {
     let mut world = World::new(Line { rounds: 1, ..Line::default() }, Limits::default());
     let first = world.submit(Kind::Echo);

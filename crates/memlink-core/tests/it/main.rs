@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod abuse;
+mod candidate;
 mod cuts;
 mod deadlines;
 mod floods;
@@ -12,6 +13,9 @@ mod lives;
 mod memory;
 mod model;
 mod order;
+mod overload;
+mod pressed;
+mod renewal;
 mod server;
 mod strays;
 mod world;

@@ -85,6 +85,25 @@ fn a_header_alone_buys_64_kib_at_most() {
     }
 }
 
+/// The list of what is ready grows with every reply, and what a header buys shrinks by it.
+#[test]
+fn a_header_behind_many_replies_buys_no_more() {
+    for count in [1, 5, 100, 511, 900] {
+        let mut world = World::open_with(Limits::default());
+        let mut kinds = vec![Kind::Echo; count];
+        kinds.push(Kind::Value(0));
+        let mut stream = replies_to(&mut world, &kinds);
+        stream.truncate(stream.len() - format!("= {count} 0\r\n\r\n").len());
+        stream.extend_from_slice(format!("= {count} 8000000\r\n").as_bytes());
+        let (peak, _) = measure(|| {
+            world.incoming.handle_bytes(world.now(), &stream);
+            while world.incoming.poll_replies().expect("replies and a header") != memlink_core::Framed::NeedInput {}
+            world.incoming.read_with(|space| assert!(space.has_remaining_mut()));
+        });
+        assert!(peak <= 2 * stream.len() + 64 * KIB, "{count}: {peak} for {}", stream.len());
+    }
+}
+
 #[test]
 fn memory_grows_with_what_was_received() {
     for (len, step) in [(8 * 1024 * KIB, 16 * KIB), (1024 * KIB, 700), (300 * KIB, 64 * KIB), (50 * KIB, 1)] {

@@ -6,7 +6,7 @@ use memlink_core::{Broken, Cause, Limits, Phase, Tick};
 use std::time::Duration;
 
 use crate::line::{Kind, Line};
-use crate::world::World;
+use crate::world::{Caller, Ended, NOT_SENT, World};
 
 /// Marsaglia's xorshift with a multiplication behind it.
 struct Random(u64);
@@ -53,15 +53,15 @@ fn kind(random: &mut Random) -> Kind {
     }
 }
 
-fn limits(random: &mut Random) -> Limits {
+fn limits(random: &mut Random, unit: u64) -> Limits {
     Limits {
         in_flight_max: 1 + random.below(12) as usize,
         queued_bytes_max: 60 + random.below(40_000) as usize,
         waiting_max: 1 + random.below(12) as usize,
         abandoned_max: 1 + random.below(8) as usize,
-        abandoned_age_max: Duration::from_nanos(50 + random.below(300)),
-        stall_timeout: Duration::from_nanos(20 + random.below(200)),
-        opening_timeout: Duration::from_nanos(100),
+        abandoned_age_max: Duration::from_nanos(unit * (50 + random.below(300))),
+        stall_timeout: Duration::from_nanos(unit * (20 + random.below(200))),
+        opening_timeout: Duration::from_nanos(unit * 100),
         turn_replies_max: 1 + random.below(4) as usize,
         turn_bytes_max: 1 + random.below(50_000) as usize,
         unclaimed_bytes_max: 100_000 + random.below(100_000) as usize,
@@ -70,9 +70,9 @@ fn limits(random: &mut Random) -> Limits {
 }
 
 /// One step of anybody.
-fn step(world: &mut World, random: &mut Random) {
+fn step(world: &mut World, random: &mut Random, unit: u64) {
     match random.below(100) {
-        0..25 => submit(world, random),
+        0..25 => submit(world, random, unit),
         25..30 => {
             if let Some(n) = live(world, random) {
                 world.leave(n);
@@ -94,7 +94,7 @@ fn step(world: &mut World, random: &mut Random) {
         85..90 => world.end_inline(),
         90..96 => {
             let jump = if random.one_in(6) { random.below(400) } else { random.below(20) };
-            world.pass(world.now + jump);
+            world.pass(world.now + jump * unit);
         }
         96 if world.is_up && random.one_in(4) => fault(world, random),
         97 if !world.is_up && random.one_in(4) => {
@@ -102,12 +102,19 @@ fn step(world: &mut World, random: &mut Random) {
             world.down(cause);
         }
         _ if !world.is_up => world.open(),
-        _ => {}
+        _ if random.one_in(2) => {
+            world.begin_renewal();
+        }
+        _ if random.one_in(4) => world.break_renewal(),
+        _ => {
+            world.end_renewal();
+        }
     }
 }
 
-fn submit(world: &mut World, random: &mut Random) {
-    let deadline = if random.one_in(3) { Tick::NEVER } else { Tick::from_nanos(world.now + 1 + random.below(150)) };
+fn submit(world: &mut World, random: &mut Random, unit: u64) {
+    let wait = unit * (1 + random.below(150));
+    let deadline = if random.one_in(3) { Tick::NEVER } else { Tick::from_nanos(world.now + wait) };
     let kind = kind(random);
     let (_, may_write) = world.submit_with(kind, deadline, !random.one_in(5));
     if may_write && !(random.one_in(8) && world.wake_driver()) {
@@ -134,6 +141,9 @@ fn live(world: &World, random: &mut Random) -> Option<usize> {
 fn come_to_rest(world: &mut World) {
     world.end_inline();
     world.look_all();
+    if !world.end_renewal() {
+        world.break_renewal();
+    }
     for _ in 0..20 {
         if !world.is_up {
             world.open();
@@ -155,30 +165,47 @@ fn come_to_rest(world: &mut World) {
     assert!(*world.connection.phase() == Phase::Open || !world.is_up);
 }
 
-fn run(seed: u64) {
+/// How many connections have taken the place of another, and how many callers were told before their time that it is too late.
+fn run(seed: u64) -> (usize, usize) {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let line = Line { rounds: random.below(3) as usize, has_greeting: false, is_old: random.one_in(2) };
-    let limits = limits(&mut random);
+    // Nanoseconds in which things happen; the longer ones are those of what is counted by the clock.
+    let unit = [1, 1_000_000, 5_000_000][random.below(3) as usize];
+    let limits = limits(&mut random, unit);
     let mut world = World::new(line, limits);
     world.may_write_inline = random.one_in(2);
     let steps = 60 + random.below(200);
     for _ in 0..steps {
-        step(&mut world, &mut random);
+        step(&mut world, &mut random, unit);
         world.check();
     }
     come_to_rest(&mut world);
+    let is_early = |caller: &&Caller| {
+        caller.ended == Some(Ended::Failed(NOT_SENT, Cause::Deadline))
+            && Tick::from_nanos(caller.ended_at) < caller.deadline
+    };
+    (world.renewals, world.callers.iter().filter(is_early).count())
 }
 
 #[test]
 fn random_histories() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("CORE_SEED") {
-        return run(seed);
+        run(seed);
+        return;
     }
+    let (mut renewals, mut early) = (0, 0);
     for seed in 0..number("CORE_SEEDS").unwrap_or(1_500) {
-        if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
-            eprintln!("replay with CORE_SEED={seed}");
-            std::panic::resume_unwind(panic);
+        match std::panic::catch_unwind(|| run(seed)) {
+            Ok((renewed, too_late)) => (renewals, early) = (renewals + renewed, early + too_late),
+            Err(panic) => {
+                eprintln!("replay with CORE_SEED={seed}");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
+    println!(
+        "{renewals} connections have taken the place of another, {early} callers were told early that it is too late"
+    );
+    assert!(renewals > 0 && early > 0);
 }

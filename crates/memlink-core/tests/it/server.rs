@@ -31,6 +31,12 @@ impl Server {
         self.served = 0;
     }
 
+    /// Another connection, on which that other server has held the opening exchange.
+    pub(crate) fn go_on_as(&mut self, other: &Server) {
+        self.accept();
+        self.next = other.next;
+    }
+
     pub(crate) fn next_serial(&self) -> u64 {
         self.next
     }

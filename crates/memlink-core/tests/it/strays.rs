@@ -165,3 +165,27 @@ fn an_opening_twice_is_a_doubt() {
     world.assert_failed(queued, NOT_SENT);
     world.check_end();
 }
+
+/// A reply of a number that was never sent stands behind a silent command, and confirms nothing.
+#[test]
+fn a_forged_reply_confirms_no_silence() {
+    for (kinds, stray) in [
+        (&[Kind::Silent][..], &b"e 900 7\r\n"[..]),
+        (&[Kind::Silent, Kind::Silent], b"e 900 7\r\n"),
+        (&[Kind::Silent, Kind::Echo], b"e 900 7\r\n"),
+        (&[Kind::Silent, Kind::Echo], b"= 1 5\r\nabcde\r\n"),
+    ] {
+        for len in 1..=stray.len() {
+            let mut world = World::open_with(Limits::default());
+            let callers: Vec<usize> = kinds.iter().map(|kind| world.submit(*kind)).collect();
+            world.take();
+            world.write(usize::MAX);
+            world.replies.clear();
+            stray.chunks(len).for_each(|piece| world.receive(piece));
+            assert_eq!(world.lost.len(), 1, "{kinds:?} {len}");
+            world.look_all();
+            callers.into_iter().for_each(|n| world.assert_failed(n, UNKNOWN));
+            world.check_end();
+        }
+    }
+}

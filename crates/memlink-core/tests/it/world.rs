@@ -9,13 +9,14 @@ use memlink_core::{
     Refused, Stats, Tick, Token, Transmit,
 };
 
+use crate::candidate::Candidate;
 use crate::inside::{Waiter, inside};
 use crate::line::{Expect, Kind, Line, Tagged};
 use crate::server::Server;
 
 pub(crate) struct World {
     pub(crate) connection: Connection<Line, Waiter>,
-    protocol: Arc<Line>,
+    pub(crate) protocol: Arc<Line>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) incoming: Incoming<Line>,
     pub(crate) transmit: Transmit<Expect>,
@@ -26,13 +27,17 @@ pub(crate) struct World {
     /// Bytes on their way back to the client.
     pub(crate) replies: VecDeque<u8>,
     pub(crate) callers: Vec<Caller>,
-    woken: Vec<Waiter>,
+    pub(crate) woken: Vec<Waiter>,
     inline: Option<(Inline<Expect>, usize)>,
     pub(crate) unasked: usize,
     /// Why each lost connection was lost.
     pub(crate) lost: Vec<Broken>,
     /// Somebody said that the driver has to be woken, and it has not looked since.
     pub(crate) is_driver_woken: bool,
+    /// What is to take the place of the present connection.
+    pub(crate) candidate: Option<Box<Candidate>>,
+    /// How often something has.
+    pub(crate) renewals: usize,
 }
 
 #[derive(Debug)]
@@ -76,6 +81,8 @@ impl World {
             unasked: 0,
             lost: Vec::new(),
             is_driver_woken: false,
+            candidate: None,
+            renewals: 0,
         }
     }
 
@@ -178,7 +185,7 @@ impl World {
         self.wake();
     }
 
-    fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         for Waiter(n) in self.woken.iter() {
             self.callers[*n].is_woken = true;
         }
@@ -226,6 +233,7 @@ impl World {
         drop(remains);
         self.lost.push(why);
         self.is_up = false;
+        self.candidate = None;
         self.replies.clear();
         self.wake();
     }
@@ -255,6 +263,7 @@ impl World {
         self.transmit = Transmit::default();
         self.lost.push(Broken::DriverGone);
         self.is_up = false;
+        self.candidate = None;
         self.replies.clear();
         self.wake();
     }

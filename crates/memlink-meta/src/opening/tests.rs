@@ -29,17 +29,17 @@ fn open(meta: &Meta, answers: &[&[u8]]) -> (String, Result<Peer, Refusal>) {
 
 #[test]
 fn a_server_is_asked_for_its_version_and_for_meta_commands() {
-    let (written, peer) = open(&Meta::new(), &[b"VERSION 1.6.45\r\n", b"MN\r\n"]);
-    assert_eq!(written, "version\r\nmn\r\n");
+    let (written, peer) = open(&Meta::new(), &[b"VERSION 1.6.45\r\n", b"EN Oprobe\r\n"]);
+    assert_eq!(written, "version\r\nmg memlink:probe s Oprobe\r\n");
     let peer = peer.unwrap();
     assert_eq!((peer.version(), peer.text(), peer.opaque()), (Version::new(1, 6, 45), "1.6.45", true));
-    let (_, peer) = open(&Meta::new().with_opaque(false), &[b"VERSION 1.6.45\r\n", b"MN\r\n"]);
+    let (_, peer) = open(&Meta::new().with_opaque(false), &[b"VERSION 1.6.45\r\n", b"EN Oprobe\r\n"]);
     assert!(!peer.unwrap().opaque());
 }
 
 #[test]
 fn an_unknown_version_is_the_oldest_unless_told_otherwise() {
-    let relied_upon = |meta: &Meta, said: &[u8]| open(meta, &[said, b"MN\r\n"]).1.unwrap().version();
+    let relied_upon = |meta: &Meta, said: &[u8]| open(meta, &[said, b"EN Oprobe\r\n"]).1.unwrap().version();
     let told = Meta::new().with_version(Version::new(1, 6, 40));
     let cases: &[(&[u8], Version)] = &[
         (b"VERSION 1.6.10\r\n", Version::OLDEST),
@@ -59,11 +59,18 @@ fn an_unknown_version_is_the_oldest_unless_told_otherwise() {
 #[test]
 fn credentials_come_first() {
     let meta = Meta::new().with_credentials(Credentials::new("ada", "a b").unwrap());
-    let (written, peer) = open(&meta, &[b"STORED\r\n", b"VERSION 1.6.45\r\n", b"MN\r\n"]);
-    assert_eq!(written, "set memlink_auth 0 -1 7\r\nada a b\r\nversion\r\nmn\r\n");
+    let unauthenticated = b"CLIENT_ERROR unauthenticated\r\n";
+    let (written, peer) = open(&meta, &[unauthenticated, b"STORED\r\n", b"VERSION 1.6.45\r\n", b"EN Oprobe\r\n"]);
+    let said = "version\r\nset memlink_auth 0 -1 7\r\nada a b\r\nversion\r\nmg memlink:probe s Oprobe\r\n";
+    assert_eq!(written, said);
     assert!(peer.is_ok());
-    let (written, refused) = open(&meta, &[b"CLIENT_ERROR authentication failure\r\n"]);
-    assert!(!written.contains("version"));
+    // To a server that wants none they are never sent.
+    for answer in [&b"VERSION 1.6.45\r\n"[..], b"ERROR\r\n", b"STORED\r\n"] {
+        let (written, refused) = open(&meta, &[answer]);
+        assert_eq!((&*written, refused.is_err()), ("version\r\n", true), "{answer:?}");
+    }
+    let (written, refused) = open(&meta, &[unauthenticated, b"CLIENT_ERROR authentication failure\r\n"]);
+    assert_eq!(written.matches("version").count(), 1);
     assert_eq!(refused.unwrap_err(), Refusal::Denied("the server refused the user name or the password".into()));
     assert!(!format!("{meta:?}").contains("ada"));
 }
@@ -76,6 +83,19 @@ fn credentials_that_cannot_be_sent_are_refused() {
     assert!(Credentials::new("a", &"x".repeat(16_382)).is_ok());
     assert!(Credentials::new("a", &"x".repeat(16_383)).is_err());
     assert!(Credentials::new("a", "").is_ok());
+}
+
+/// The item may be there, and a proxy may have lost the server that has it.
+#[test]
+fn whatever_is_said_to_a_get_shows_that_the_server_is_ready() {
+    for line in [&b"EN Oprobe\r\n"[..], b"EN Oprobe \r\n", b"HD s0 Oprobe\r\n", b"SERVER_ERROR backend failure\r\n"] {
+        assert!(open(&Meta::new(), &[b"VERSION 1.6.45\r\n", line]).1.is_ok(), "{line:?}");
+    }
+    assert!(open(&Meta::new(), &[b"VERSION 1.6.17\r\n", b"EN\r\n"]).1.is_ok());
+    // What confirms nothing may be another's.
+    for line in [&b"EN\r\n"[..], b"HD\r\n", b"HD s0\r\n", b"EN OAAAA\r\n", b"VA 1 Oprobe\r\n", b"MN\r\n"] {
+        assert!(open(&Meta::new(), &[b"VERSION 1.6.45\r\n", line]).1.is_err(), "{line:?}");
+    }
 }
 
 #[test]
@@ -91,8 +111,8 @@ fn a_refusal_says_what_it_looks_like() {
         (&[b"VERSION 1.4.13\r\n"], incompatible, "1.4.13"),
         (&[b"VERSION 1.6.45\r\n", b"ERROR\r\n"], incompatible, "memcached 1.6.10 or newer is needed"),
         (&[b"VERSION 5.0\r\n", b"CLIENT_ERROR bad command line format\r\n"], incompatible, "1.6.10 or newer"),
-        (&[b"VERSION 1.6.45\r\n", b"SERVER_ERROR backend failure\r\n"], denied, "backend failure"),
-        (&[b"VERSION 1.6.45\r\n", b"HD\r\n"], incompatible, "answered HD"),
+        (&[b"VERSION 1.6.45\r\n", b"MN\r\n"], incompatible, "answered MN"),
+        (&[b"VERSION 1.6.45\r\n", b"HDD\r\n"], incompatible, "answered HDD"),
         (&[b"ERROR\r\n"], incompatible, "answered ERROR"),
         (&[b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n"], incompatible, "HTTP server"),
         (&[b"-ERR unknown command 'version'\r\n"], incompatible, "Redis server"),
@@ -136,7 +156,7 @@ fn an_error_before_anything_was_asked_is_a_refusal() {
         assert_eq!(verdict, Verdict::Broken(Broken::Unsolicited), "{line:?}");
     }
     let mut state = State::default();
-    for reply in [None, Some(&b"VERSION 1.6.45"[..]), Some(b"MN")] {
+    for reply in [None, Some(&b"VERSION 1.6.45"[..]), Some(b"EN Oprobe")] {
         let reply = reply.map(Frame::copy_from);
         encode_to_vec(|out| drop(meta.open(&mut state, reply.as_ref(), out).unwrap()));
         let banner = meta.frame(&mut state, None, b"ERROR Too many open connections\r\n", &limits);

@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{KeyPart, key};
 use crate::Router;
+use crate::router::with_attempt;
 
 /// The servers of a list, as one [`Scheme`](super::Scheme) spreads keys over them.
 ///
@@ -34,11 +35,16 @@ impl SchemeRing {
     #[inline]
     #[must_use]
     pub fn route(&self, key: &[u8]) -> usize {
-        let locate = |key: &[u8]| usize::from(self.locate.locate(key));
+        self.hashed(key, |text| usize::from(self.locate.locate(text)))
+    }
+
+    /// Calls `then` with what is hashed of `key`.
+    #[inline]
+    fn hashed<R>(&self, key: &[u8], then: impl FnOnce(&[u8]) -> R) -> R {
         match &self.prefix {
-            key::Prefix::None => locate(self.part.of(key)),
-            key::Prefix::Skipped(prefix) => locate(self.part.of(key.strip_prefix(prefix.as_ref()).unwrap_or(key))),
-            key::Prefix::Hashed(prefix) => key::joined(prefix, self.part.of(key), locate),
+            key::Prefix::None => then(self.part.of(key)),
+            key::Prefix::Skipped(prefix) => then(self.part.of(key.strip_prefix(prefix.as_ref()).unwrap_or(key))),
+            key::Prefix::Hashed(prefix) => key::joined(prefix, self.part.of(key), then),
         }
     }
 
@@ -52,6 +58,11 @@ impl SchemeRing {
 impl Router for SchemeRing {
     fn route(&self, key: &[u8]) -> usize {
         SchemeRing::route(self, key)
+    }
+
+    /// The digits stand in front of what is hashed, so keys of one tag still live together.
+    fn route_again(&self, key: &[u8], attempt: u32) -> usize {
+        self.hashed(key, |text| with_attempt(text, attempt, |text| usize::from(self.locate.locate(text))))
     }
 }
 

@@ -1,6 +1,6 @@
 use memlink_core::{Broken, Cause, Phase, Tick, Transmit};
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, STEADY_AFTER};
 use super::renewal::Renewal;
 use super::wire::{Driven, Wire};
 use super::{LinkState, Waiter};
@@ -40,6 +40,9 @@ struct Look {
 const TURNS_MAX: usize = 10_000;
 
 /// As in the client.
+/// As in the client.
+const WAIT_MAX: std::time::Duration = std::time::Duration::from_millis(250);
+
 const PROVED_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Driver {
@@ -154,9 +157,6 @@ impl World {
             self.end_rest(self.links[link].server);
             self.links[link].state = LinkState::Open;
         }
-        if wire.is_proved {
-            driver.backoff.reset();
-        }
         let is_open = wire.is_open;
         match driven {
             Err(why) => {
@@ -175,20 +175,30 @@ impl World {
     fn lose(&mut self, link: usize, driver: &mut Driver, why: &Broken, now: Tick) {
         let Way::Connected(mut wire) = std::mem::replace(&mut driver.way, Way::Idle) else { return };
         self.drop_renewal(driver, Renewal::None(self.gates[self.links[link].server].renewals));
-        let proved = wire.is_proved || (wire.is_open && now.since(wire.opened_at) >= PROVED_AFTER);
-        if proved {
-            driver.backoff.reset();
+        let lived = now.since(wire.opened_at);
+        let is_proved = wire.is_proved || (wire.is_open && lived >= PROVED_AFTER);
+        if is_proved {
+            driver.backoff.served(lived);
         }
-        let until = now.after(driver.backoff.next_wait(self.dice.throw()));
-        driver.way = Way::Resting { until };
-        if !proved {
-            self.rest_gate(self.links[link].server, until.as_nanos(), why);
+        let is_young = wire.is_proved && driver.backoff.failures() == 0 && lived < STEADY_AFTER;
+        let is_let_go = is_young && self.links[link].connection.is_drained();
+        let mut proved = is_let_go;
+        if !is_let_go {
+            let wait = driver.backoff.next_wait(self.dice.throw());
+            proved = is_proved && wait <= WAIT_MAX;
+            let until = now.after(wait);
+            driver.way = Way::Resting { until };
+            if !proved {
+                self.rest_gate(self.links[link].server, until.as_nanos(), why);
+            }
         }
         self.judge_loss(link, wire.wired, why);
         let shared = &mut self.links[link];
         let remains = shared.connection.closed(why, &mut wire.transmit, &mut driver.woken);
         (shared.inline, shared.wired) = (None, None);
-        if proved {
+        if is_let_go {
+            // It is dialled when somebody has something to ask.
+        } else if proved {
             shared.connection.dialling();
         } else {
             shared.connection.down(down_cause(why), &mut driver.woken);
@@ -197,7 +207,11 @@ impl World {
         drop(remains);
         self.close_client(wire.wired);
         driver.old = (self.mutant == Some(Mutant::PendingKept)).then_some(wire);
-        self.links[link].state = if proved { LinkState::Dialling } else { LinkState::Down };
+        self.links[link].state = match (is_let_go, proved) {
+            (true, _) => LinkState::Idle,
+            (false, true) => LinkState::Dialling,
+            (false, false) => LinkState::Down,
+        };
     }
 
     /// Looks at what callers have left while there is no connection, and ends waits that are over.

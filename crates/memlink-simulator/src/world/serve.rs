@@ -24,6 +24,9 @@ const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 /// The largest item; a value that is too large is a little longer.
 pub(crate) const ITEM_BYTES_MAX: usize = 64 << 10;
 
+/// What every connection asks for before it serves.
+const PROBE_KEY: &[u8] = b"memlink:probe";
+
 impl Server {
     pub(super) fn new(version: Version) -> Server {
         Server { cache: empty(version, 0), is_up: true, frozen_until: 0, version }
@@ -160,7 +163,9 @@ impl World {
     /// Notes what was executed for whom; the server's log, which nothing of the client's can touch.
     fn note_execution(&mut self, n: usize, line: &[u8], said: &[u8]) {
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-        let Some(key) = words.get(1).filter(|_| line.starts_with(b"m")) else { return };
+        // A get of the opening exchange is nobody's.
+        let is_asked = |key: &&&[u8]| line.starts_with(b"m") && **key != PROBE_KEY;
+        let Some(key) = words.get(1).filter(is_asked) else { return };
         let server = self.wired[n].server;
         if Keys::shared().owner(key) != server {
             self.violate("P15", format!("server {server} is asked for {}", key.escape_ascii()));

@@ -67,8 +67,9 @@ impl World {
 
     fn renew(&mut self, server: usize) {
         self.gates[server].renewals += 1;
-        for link in self.slots {
-            if self.links[link].server == server && self.links[link].take_waker() {
+        for (slot, of_server) in LINKS.into_iter().enumerate() {
+            let link = self.slots[slot];
+            if of_server == server && self.links[link].take_waker() {
                 self.schedule_driver(link);
             }
         }

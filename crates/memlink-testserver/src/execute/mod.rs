@@ -96,6 +96,11 @@ pub(crate) fn execute(context: &mut Context<'_>, request: &Request<'_>) -> Then 
     Then::Done
 }
 
+/// Passes over one request as if it had never come, its value included.
+pub(crate) fn skip(request: &Request<'_>) -> Then {
+    if request.verb.has_value() { Then::Swallow(request.value_len.saturating_add(2)) } else { Then::Done }
+}
+
 impl Context<'_> {
     /// The one-line reply of a classic command, which `noreply` silences.
     fn classic<'a>(&'a mut self, request: &Request<'_>) -> Reply<'a> {

@@ -99,6 +99,18 @@ impl<'a> Request<'a> {
     }
 }
 
+impl Verb {
+    /// Whether a value follows the line.
+    pub(crate) const fn has_value(self) -> bool {
+        matches!(self, Verb::MetaSet | Verb::Set | Verb::Add | Verb::Replace | Verb::Append | Verb::Prepend | Verb::Cas)
+    }
+
+    /// Whether there is no connection behind it.
+    pub(crate) const fn ends_the_connection(self) -> bool {
+        matches!(self, Verb::Quit | Verb::Shutdown)
+    }
+}
+
 fn is_noreply(token: &[u8]) -> bool {
     token == b"noreply"
 }

@@ -7,6 +7,8 @@ mod against_memcached;
 #[cfg(test)]
 mod conversations;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod random_bytes;
 #[cfg(test)]
 mod reference;

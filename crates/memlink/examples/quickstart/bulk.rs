@@ -16,7 +16,7 @@ impl Tour {
 
         cache.set_many(CITIES.iter().map(|(city, land)| (self.place.key(city), *land))).ttl(LIFE).await.all()?;
         for server in cache.cluster().servers() {
-            page.keys(server, &self.cities_of(server));
+            page.keys(&server, &self.cities_of(&server));
         }
         let values = cache.get_many(CITIES.iter().map(|(city, _)| self.place.key(city))).await.all()?;
         let right = values.iter().zip(CITIES).filter(|(value, (_, land))| value.as_ref().is_some_and(|v| v == *land));

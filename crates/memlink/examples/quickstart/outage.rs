@@ -39,15 +39,15 @@ impl Tour {
         let outcomes = self.cache.get_many(CITIES.iter().map(|(city, _)| self.place.key(city))).await;
         let took = began.elapsed();
         for server in self.cache.cluster().servers() {
-            let cities = self.cities_of(server);
+            let cities = self.cities_of(&server);
             let of_server = outcomes.iter().zip(CITIES).filter(|(_, (city, _))| cities.contains(city));
             let outcomes: Vec<_> = of_server.map(|(outcome, _)| outcome).collect();
             let hits = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Some(_)))).count();
             match outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
-                None => self.page.row(server, format!("{hits} of {} found", outcomes.len())),
+                None => self.page.row(&server, format!("{hits} of {} found", outcomes.len())),
                 Some(error) => {
                     let (kind, outcome) = (error.kind(), error.outcome());
-                    self.page.bad_row(server, format!("0 of {}: {kind:?}, {outcome:?}", outcomes.len()));
+                    self.page.bad_row(&server, format!("0 of {}: {kind:?}, {outcome:?}", outcomes.len()));
                     self.page.note(&error.to_string());
                 }
             }

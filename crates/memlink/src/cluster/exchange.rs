@@ -6,34 +6,84 @@ use std::time::Duration;
 
 use memlink_core::Command;
 
-use crate::error::Error;
+use self::sealed::Route;
+use super::{Cluster, found_no_server};
+use crate::error::{Error, ErrorKind, Outcome};
 use crate::link::{Call, CallError, Link, LinkProtocol, Timing};
 use crate::retry;
 
 /// One command on its way to one server. Sent when it is first polled; dropping it abandons the command, never the connection.
 ///
 /// A command that was not sent because the connection was lost under it is submitted again by itself, a few times and within the
-/// same deadline: it cannot have run.
+/// same deadline: it cannot have run. One that was not sent because its server was removed goes to the server that has its key now.
 #[must_use = "a command is sent when it is first polled"]
-pub struct Exchange<P: LinkProtocol, C: Command<P>> {
+pub struct Exchange<P: LinkProtocol, C: Command<P>, D = ThisServer> {
     command: C,
     attempts: Attempts<P>,
+    /// Where to look for another server.
+    cluster: Option<Cluster<P>>,
+    destination: D,
+}
+
+/// Where a command goes: to whatever server has its key, or to one that was chosen.
+pub trait Destination<C>: Route<C> {}
+
+impl<C, D: Route<C>> Destination<C> for D {}
+
+pub(crate) mod sealed {
+    pub trait Route<C> {
+        /// The bytes that say which server a command belongs to. `None`: to the one that was chosen, and to no other.
+        fn key<'a>(&'a self, command: &'a C) -> Option<&'a [u8]>;
+    }
+}
+
+/// To one server and no other.
+#[derive(Debug, Clone, Copy)]
+pub struct ThisServer;
+
+impl<C> Route<C> for ThisServer {
+    fn key<'a>(&'a self, _: &'a C) -> Option<&'a [u8]> {
+        None
+    }
+}
+
+/// To the server that has this key.
+#[derive(Debug, Clone, Copy)]
+pub struct ByKey<K>(pub(super) K);
+
+impl<C, K: AsRef<[u8]>> Route<C> for ByKey<K> {
+    fn key<'a>(&'a self, _: &'a C) -> Option<&'a [u8]> {
+        Some(self.0.as_ref())
+    }
 }
 
 impl<P: LinkProtocol, C: Command<P>> Exchange<P, C> {
-    pub(super) fn new(link: Arc<Link<P>>, command: C, timing: Timing) -> Exchange<P, C> {
-        Exchange { command, attempts: Attempts::new(link, timing) }
+    /// Over this link and no other.
+    pub(crate) fn over(link: Arc<Link<P>>, command: C, timing: Timing) -> Exchange<P, C> {
+        Exchange::new(link, None, ThisServer, command, timing)
+    }
+}
+
+impl<P: LinkProtocol, C: Command<P>, D> Exchange<P, C, D> {
+    pub(super) fn new(
+        link: Arc<Link<P>>,
+        cluster: Option<Cluster<P>>,
+        destination: D,
+        command: C,
+        timing: Timing,
+    ) -> Exchange<P, C, D> {
+        Exchange { command, attempts: Attempts::new(link, timing), cluster, destination }
     }
 
     /// How long it may take in all instead of [`Settings::timeout`](crate::Settings::timeout), from its first poll; `None` waits for
     /// ever. A request that was polled keeps what it had.
-    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Exchange<P, C> {
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Exchange<P, C, D> {
         self.attempts.call.set_timeout(timeout.into());
         self
     }
 
-    /// The same, without submitting it again: for commands whose order among others matters.
-    pub(crate) fn once(mut self) -> Exchange<P, C> {
+    /// The same, without submitting it again after a lost connection: for commands whose order among others matters.
+    pub(crate) fn once(mut self) -> Exchange<P, C, D> {
         self.attempts.made = retry::ATTEMPTS_MAX;
         self
     }
@@ -50,31 +100,54 @@ impl<P: LinkProtocol, C: Command<P>> Exchange<P, C> {
         &self.command
     }
 
-    pub(crate) fn server_name(&self) -> Arc<str> {
-        self.attempts.server_name().clone()
+    pub(crate) fn server_name(&self) -> &Arc<str> {
+        self.attempts.server_name()
     }
 }
 
-impl<P: LinkProtocol, C: Command<P> + Unpin> Future for Exchange<P, C> {
+impl<P: LinkProtocol, C: Command<P> + Unpin, D: Destination<C> + Unpin> Future for Exchange<P, C, D> {
     type Output = Result<C::Output, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        this.attempts.poll(cx, &this.command)
+        let Exchange { command, attempts, cluster, destination } = &mut *self;
+        attempts.poll(cx, command, |why| why.link(cluster.as_ref()?, destination.key(command)?, command.size_hint()))
     }
 }
+
+/// Why a command that was not sent is to go elsewhere.
+pub(crate) enum Elsewhere<'a, P: LinkProtocol> {
+    /// Its server was removed.
+    Removed,
+    /// The server of this link is down.
+    Down(&'a Link<P>),
+}
+
+impl<P: LinkProtocol> Elsewhere<'_, P> {
+    /// Where to, if anywhere.
+    pub(crate) fn link(&self, cluster: &Cluster<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+        match self {
+            Elsewhere::Removed => cluster.lane_of(key, len),
+            Elsewhere::Down(link) => cluster.instead_of(link, key, len),
+        }
+    }
+}
+
+/// Says where to, if anywhere.
+type Where<'a, P> = dyn Fn(Elsewhere<'_, P>) -> Option<Arc<Link<P>>> + 'a;
 
 /// The attempts to send one command, which its owner keeps and lends to every poll.
 pub(crate) struct Attempts<P: LinkProtocol> {
     call: Call<P>,
-    /// How many have ended.
+    /// How many have ended by the loss of a connection.
     made: u32,
+    /// How many stand-ins were tried.
+    stand_ins: u32,
 }
 
 impl<P: LinkProtocol> Attempts<P> {
     #[inline]
     pub(super) fn new(link: Arc<Link<P>>, timing: Timing) -> Attempts<P> {
-        Attempts { call: Call::new(link, timing), made: 0 }
+        Attempts { call: Call::new(link, timing), made: 0, stand_ins: 0 }
     }
 
     /// The configured name of the server it goes to.
@@ -82,13 +155,25 @@ impl<P: LinkProtocol> Attempts<P> {
         self.call.link().name()
     }
 
+    /// The link it went over last.
     #[inline]
-    pub(crate) fn poll<C: Command<P>>(&mut self, cx: &mut Context<'_>, command: &C) -> Poll<Result<C::Output, Error>> {
+    pub(crate) fn link(&self) -> &Arc<Link<P>> {
+        self.call.link()
+    }
+
+    /// `elsewhere` says where the command may go that its server has not taken.
+    #[inline]
+    pub(crate) fn poll<C: Command<P>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        command: &C,
+        elsewhere: impl Fn(Elsewhere<'_, P>) -> Option<Arc<Link<P>>>,
+    ) -> Poll<Result<C::Output, Error>> {
         loop {
             match ready!(self.call.poll(cx, command)) {
                 Ok(output) => return Poll::Ready(Ok(output)),
                 Err(error) => {
-                    if let Some(error) = self.failed(&error) {
+                    if let Some(error) = self.failed(&error, &elsewhere) {
                         return Poll::Ready(Err(error));
                     }
                 }
@@ -98,18 +183,34 @@ impl<P: LinkProtocol> Attempts<P> {
 
     /// What to tell the caller, unless there is to be another attempt.
     #[cold]
-    fn failed(&mut self, error: &CallError) -> Option<Error> {
+    fn failed(&mut self, error: &CallError, elsewhere: &Where<'_, P>) -> Option<Error> {
         let error = Error::call(self.server_name().clone(), error);
-        self.made = self.made.saturating_add(1);
-        if !retry::repeats_unasked(error.kind(), error.outcome(), self.made) {
-            return Some(error);
+        let link = self.call.link();
+        let next = if error.kind() == ErrorKind::Closed && error.outcome() == Outcome::NotSent {
+            // Each time costs a change of the topology, and all of them one deadline.
+            elsewhere(Elsewhere::Removed)
+        } else if found_no_server(&error) && self.stand_ins < retry::STAND_INS_MAX {
+            self.stand_ins += 1;
+            elsewhere(Elsewhere::Down(link))
+        } else {
+            self.made = self.made.saturating_add(1);
+            if !retry::repeats_unasked(error.kind(), error.outcome(), self.made) || !link.may_retry() {
+                return Some(error);
+            }
+            self.call.again();
+            return None;
+        };
+        match next {
+            Some(next) if !Arc::ptr_eq(&next, link) => {
+                self.call.move_to(next);
+                None
+            }
+            _ => Some(error),
         }
-        self.call.again();
-        None
     }
 }
 
-impl<P: LinkProtocol, C: Command<P>> std::fmt::Debug for Exchange<P, C> {
+impl<P: LinkProtocol, C: Command<P>, D> std::fmt::Debug for Exchange<P, C, D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Exchange").field("server", &self.server()).finish_non_exhaustive()
     }

@@ -5,8 +5,10 @@ mod settings;
 mod url;
 
 pub use server::Server;
-pub use settings::Settings;
-pub(crate) use url::parse_url;
+pub(crate) use settings::Lanes;
+pub use settings::{Settings, WhenDown};
+pub(crate) use settings::{bounded, check_servers};
+pub(crate) use url::{Source, parse_url};
 
 use memlink_ring::RingError;
 
@@ -25,11 +27,39 @@ pub enum ConfigError {
     /// Two servers have the same name.
     #[error("the server {0:?} is configured twice")]
     DuplicateServer(String),
+    /// Two servers of different names have the same address.
+    #[error(
+        "the servers {one:?} and {other:?} are the same one, at {address}: name it once, with a weight where it is to have more"
+    )]
+    SameAddress {
+        /// Where both are.
+        address: String,
+        /// The name of one.
+        one: String,
+        /// The name of the other.
+        other: String,
+    },
+    /// A server that is to be removed or changed is not there.
+    #[error("there is no server {0:?}")]
+    UnknownServer(String),
+    /// The servers cannot change, because the router was made for those of the start.
+    #[error(
+        "the servers cannot change: the router was given for those of the start; give a routing that makes one for any list"
+    )]
+    FixedRouter,
+    /// A routing of the user's own cannot route to these servers: why.
+    #[error("the servers cannot be routed to: {0}")]
+    Routing(String),
+    /// The cluster was closed: its servers change no more.
+    #[error("the client was closed")]
+    Closed,
     /// The servers cannot be routed to.
     #[error("the servers cannot be routed to: {0}")]
     Ring(#[from] RingError),
     /// The text does not begin with a scheme that memlink knows.
-    #[error("the URL scheme {0:?} is unknown; memcache://, memcaches:// (TLS) and memcache+unix:// are known")]
+    #[error(
+        "the URL scheme {0:?} is unknown; memcache://, memcaches:// (TLS), memcache+unix:// and memcache+file:// are known"
+    )]
     Scheme(String),
     /// What the scheme stands for is not built in.
     #[error("{0} is not supported by this build of memlink")]

@@ -48,4 +48,22 @@ impl Server {
     pub fn weight(self, weight: u32) -> Server {
         Server { weight, ..self }
     }
+
+    /// What routing hashes, and errors and metrics show.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is dialled.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Its share of the keys beside the others, as [set](Server::weight).
+    #[must_use]
+    pub fn weighs(&self) -> u32 {
+        self.weight
+    }
 }

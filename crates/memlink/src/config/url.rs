@@ -1,11 +1,20 @@
+mod option;
+#[cfg(feature = "schemes")]
+mod scheme;
+mod sources;
 #[cfg(feature = "tls-own-provider")]
 mod tls;
 
 use std::time::Duration;
 
 use memlink_meta::{Credentials, Version};
+#[cfg(feature = "schemes")]
+use memlink_ring::schemes::Scheme;
 
-use super::{ConfigError, Server, Settings};
+pub(crate) use self::sources::Source;
+use self::sources::{parse_file, parse_place};
+
+use super::{ConfigError, Server, Settings, WhenDown};
 use crate::link::Way;
 use crate::transport::{Address, TcpOptions};
 
@@ -13,10 +22,17 @@ use crate::transport::{Address, TcpOptions};
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) servers: Vec<Server>,
+    pub(crate) sources: Vec<Source>,
+    /// How often sources are asked, if that is said.
+    pub(crate) discovery_interval: Option<Duration>,
     pub(crate) settings: Settings,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) opaque: bool,
     pub(crate) version: Option<Version>,
+    #[cfg(feature = "schemes")]
+    pub(crate) routing: Option<Scheme>,
+    #[cfg(feature = "schemes")]
+    scheme: scheme::Part,
     #[cfg(feature = "tls-own-provider")]
     tls: tls::Part,
 }
@@ -38,6 +54,33 @@ const OPTIONS: &[(&str, Set)] = &[
         }
         parsed.set(|settings| settings.connections_per_server(connections as usize))
     }),
+    ("when_down", |parsed, value| {
+        let policies = [("fail", WhenDown::Fail), ("miss", WhenDown::Miss), ("next", WhenDown::NextServer)];
+        let policy = choice("when_down", value, &policies, "it is fail, miss or next")?;
+        parsed.set(|settings| settings.when_down(policy))
+    }),
+    ("large_bytes_min", |parsed, value| {
+        let bytes_min = number("large_bytes_min", value, 1)? as usize;
+        parsed.set(|settings| {
+            let (_, connections) = settings.large.unwrap_or((0, 1));
+            settings.large_lane(bytes_min, connections)
+        })
+    }),
+    ("suspend_commands", |parsed, value| {
+        let commands = number("suspend_commands", value, 1)?;
+        let commands = u32::try_from(commands).unwrap_or(u32::MAX);
+        parsed.set(|settings| {
+            let silence = settings.suspension.silence;
+            settings.suspend_after(commands, silence)
+        })
+    }),
+    ("suspend_silence_ms", |parsed, value| {
+        let silence = Duration::from_millis(number("suspend_silence_ms", value, 1)?);
+        parsed.set(|settings| {
+            let commands = settings.suspension.commands;
+            settings.suspend_after(commands, silence)
+        })
+    }),
     ("dial_timeout_ms", |parsed, value| {
         let millis = number("dial_timeout_ms", value, 1)?;
         parsed.set(|settings| settings.dial_timeout(Duration::from_millis(millis)))
@@ -49,6 +92,14 @@ const OPTIONS: &[(&str, Set)] = &[
             settings.backoff(base, cap)
         })
     }),
+    ("discovery_interval_ms", |parsed, value| {
+        parsed.discovery_interval = Some(Duration::from_millis(number("discovery_interval_ms", value, 1)?));
+        Ok(())
+    }),
+    ("resolve_interval_ms", |parsed, value| {
+        let millis = number("resolve_interval_ms", value, 0)?;
+        parsed.set(|settings| settings.resolve_interval(Duration::from_millis(millis)))
+    }),
     ("stall_timeout_ms", |parsed, value| {
         parsed.settings.limits.stall_timeout = Duration::from_millis(number("stall_timeout_ms", value, 1)?);
         Ok(())
@@ -56,7 +107,7 @@ const OPTIONS: &[(&str, Set)] = &[
     ("value_bytes_max", |parsed, value| {
         let len = number("value_bytes_max", value, 1)?;
         if len > 1 << 30 {
-            return Err(bad("value_bytes_max", value, "memcached stores at most 1073741824 bytes"));
+            return Err(bad("value_bytes_max", value, "no value has more than 1073741824 bytes"));
         }
         parsed.settings.limits.value_len_max = len as usize;
         Ok(())
@@ -112,14 +163,19 @@ const TLS_OPTIONS: &[(&str, Set)] = tls::OPTIONS;
 #[cfg(not(feature = "tls-own-provider"))]
 const TLS_OPTIONS: &[(&str, Set)] = &[];
 
+#[cfg(feature = "schemes")]
+const SCHEME_OPTIONS: &[(&str, Set)] = scheme::OPTIONS;
+#[cfg(not(feature = "schemes"))]
+const SCHEME_OPTIONS: &[(&str, Set)] = &[];
+
 /// Applies the value of an option.
 type Set = fn(&mut Parsed, &str) -> Result<(), ConfigError>;
 
 /// Options that may stand several times.
 const REPEATABLE: &[&str] = &["weight", "tls_ca", "tls_pin"];
 
-/// Reads `memcache://[user:password@]host[:port][,host[:port]...][?option=value[&...]]`, or
-/// `memcache+unix:///path[?...]`; `memcaches` stands for TLS.
+/// Reads `memcache://[user:password@]place[,place...][?option=value[&...]]`, `memcache+unix:///path[?...]`, or
+/// `memcache+file:///path[?...]`; `memcaches` stands for TLS.
 pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(ConfigError::Url("it does not begin with a scheme such as memcache://".to_owned()));
@@ -130,26 +186,27 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
         let text = "an @, ? or , in a user name or password is written %40, %3F or %2C; credentials stand once, in front of all hosts";
         return Err(ConfigError::Url(text.to_owned()));
     }
-    let mut parsed = Parsed {
-        servers: Vec::new(),
-        settings: Settings::default(),
-        credentials: None,
-        opaque: true,
-        version: None,
-        #[cfg(feature = "tls-own-provider")]
-        tls: tls::Part::default(),
-    };
+    let mut parsed = Parsed::of(Settings::default());
     let mut is_encrypted = false;
     match scheme.to_ascii_lowercase().as_str() {
         "memcache" => parse_authority(place, &mut parsed)?,
         "memcache+unix" => parse_path(place, &mut parsed)?,
+        "memcache+file" => parse_file(place, &mut parsed)?,
         "memcaches" => {
             is_encrypted = true;
             parse_authority(place, &mut parsed)?;
         }
+        "memcaches+file" => {
+            is_encrypted = true;
+            parse_file(place, &mut parsed)?;
+        }
         other => return Err(ConfigError::Scheme(other.to_owned())),
     }
     parse_query(query, &mut parsed)?;
+    #[cfg(feature = "schemes")]
+    {
+        parsed.routing = scheme::finish(std::mem::take(&mut parsed.scheme))?;
+    }
     #[cfg(feature = "tls-own-provider")]
     tls::finish(&mut parsed, is_encrypted)?;
     #[cfg(not(feature = "tls-own-provider"))]
@@ -179,7 +236,7 @@ fn parse_authority(authority: &str, parsed: &mut Parsed) -> Result<(), ConfigErr
         return Err(ConfigError::NoServer);
     }
     for host in hosts.split(',') {
-        parsed.servers.push(Server::tcp(host)?);
+        parse_place(host, parsed)?;
     }
     Ok(())
 }
@@ -199,7 +256,10 @@ fn parse_query(query: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
         if cfg!(not(feature = "tls-own-provider")) && name.starts_with("tls_") {
             return Err(ConfigError::Unavailable("TLS, the feature `tls`,"));
         }
-        let options = || OPTIONS.iter().chain(TLS_OPTIONS);
+        if cfg!(not(feature = "schemes")) && (name == "scheme" || name.starts_with("hash_")) {
+            return Err(ConfigError::Unavailable("routing as other clients do it, the feature `schemes`,"));
+        }
+        let options = || OPTIONS.iter().chain(SCHEME_OPTIONS).chain(TLS_OPTIONS);
         let Some((name, set)) = options().find(|(known, _)| *known == name) else {
             let known: Vec<_> = options().map(|(known, _)| *known).collect();
             return Err(ConfigError::UnknownOption { name: name.to_owned(), known: known.join(", ") });
@@ -235,6 +295,8 @@ fn decode(text: &str) -> Result<String, ConfigError> {
 }
 
 fn bad(name: &'static str, value: &str, why: &'static str) -> ConfigError {
+    // Whoever has put a key where its path belongs must not find it in a log.
+    let value = if value.contains("-----") { "(the text of a key or certificate)" } else { value };
     ConfigError::BadOption { name, value: value.to_owned(), why }
 }
 
@@ -257,6 +319,25 @@ fn choice<T: Copy>(
 }
 
 impl Parsed {
+    /// Nothing was said so far.
+    fn of(settings: Settings) -> Parsed {
+        Parsed {
+            servers: Vec::new(),
+            sources: Vec::new(),
+            discovery_interval: None,
+            settings,
+            credentials: None,
+            opaque: true,
+            version: None,
+            #[cfg(feature = "schemes")]
+            routing: None,
+            #[cfg(feature = "schemes")]
+            scheme: scheme::Part::default(),
+            #[cfg(feature = "tls-own-provider")]
+            tls: tls::Part::default(),
+        }
+    }
+
     fn set(&mut self, change: impl FnOnce(Settings) -> Settings) -> Result<(), ConfigError> {
         self.settings = change(std::mem::take(&mut self.settings));
         Ok(())
@@ -272,6 +353,8 @@ impl Parsed {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn names(url: &str) -> Vec<String> {
@@ -289,13 +372,15 @@ mod tests {
     #[test]
     fn options_do_what_they_say() {
         let parsed = parse_url(
-            "memcache://us%40er:pass%3Aword@a,b:2?timeout_ms=250&when_full=fail&connections=4&dial_timeout_ms=7\
+            "memcache://us%40er:pass%3Aword@a,b:2?timeout_ms=250&resolve_interval_ms=77&discovery_interval_ms=79&when_full=fail&connections=4&dial_timeout_ms=7\
              &nodelay=off&keepalive_ms=0&user_timeout_ms=17&send_buffer_bytes=19&receive_buffer_bytes=23&local_address=::1\
              &backoff_max_ms=9&stall_timeout_ms=11&value_bytes_max=13&weight=a*3&weight=b:2*0&opaque=off&version=1.6.18",
         )
         .unwrap();
         let settings = &parsed.settings;
         assert_eq!(settings.timeout, Some(Duration::from_millis(250)));
+        assert_eq!(settings.resolve_interval, Some(Duration::from_millis(77)));
+        assert_eq!(parsed.discovery_interval, Some(Duration::from_millis(79)));
         assert!(!settings.wait_when_full && !parsed.opaque);
         assert_eq!((settings.connections, settings.dial_timeout), (4, Duration::from_millis(7)));
         assert_eq!((settings.backoff_base, settings.backoff_cap), (Duration::from_millis(9), Duration::from_millis(9)));
@@ -312,7 +397,8 @@ mod tests {
             local_address: "::1".parse().ok(),
         };
         assert!(matches!(&settings.dialer.way, Way::System(found) if *found == tcp), "{:?}", settings.dialer);
-        assert_eq!(parse_url("memcache://a?timeout_ms=0").unwrap().settings.timeout, None);
+        let never = parse_url("memcache://a?timeout_ms=0&resolve_interval_ms=0").unwrap().settings;
+        assert_eq!((never.timeout, never.resolve_interval), (None, None));
     }
 
     #[cfg(not(feature = "tls-own-provider"))]
@@ -320,6 +406,14 @@ mod tests {
     fn tls_that_is_not_built_in_is_said_to_be_missing() {
         for url in ["memcaches://a", "memcaches://a?tls_name=b"] {
             assert!(parse_url(url).map(|_| ()).expect_err(url).to_string().contains("`tls`"));
+        }
+    }
+
+    #[cfg(not(feature = "schemes"))]
+    #[test]
+    fn schemes_that_are_not_built_in_are_said_to_be_missing() {
+        for url in ["memcache://a?scheme=ketama", "memcache://a?hash_part=whole"] {
+            assert!(parse_url(url).map(|_| ()).expect_err(url).to_string().contains("`schemes`"));
         }
     }
 
@@ -358,6 +452,26 @@ mod tests {
             let error = parse_url(url).map(|_| ()).expect_err(url).to_string();
             assert!(error.contains(part), "{url}: {error}");
             assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    proptest! {
+        /// What is read has a place for every server, and what is not says why without the password.
+        #[test]
+        fn no_url_is_too_odd(
+            scheme in "(memcaches?(\\+unix|\\+file)?|[a-z]{0,5})",
+            place in "(u:secret%40@)?((dns|dnssrv|elasticache|x)\\+)?[a-b0-9:,+.\\[\\]%/_-]{0,30}",
+            query in "(\\?[a-b0-9=&%:]{0,20})?",
+        ) {
+            match parse_url(&format!("{scheme}://{place}{query}")) {
+                Ok(parsed) => prop_assert!(!parsed.servers.is_empty() || !parsed.sources.is_empty()),
+                Err(error) => prop_assert!(!error.to_string().contains("secret")),
+            }
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in ".{0,60}") {
+            let _ = parse_url(&text);
         }
     }
 }

@@ -5,11 +5,14 @@ use futures_util::future::join;
 use memlink_core::{Command, Encoder, Malformed, Reply, Unsupported};
 use memlink_meta::{Expect, Fault, Get, Got, Invalid, Key, Meta, MultiGet, Noop, Peer};
 
+use super::command::value;
 use super::many::{BulkFuture, Many, each, timing};
 use super::run;
 use crate::Client;
+use crate::cluster::{Topology, found_no_server};
+use crate::config::WhenDown;
+use crate::error::Outcome::NotSent;
 use crate::error::{Error, ErrorKind};
-use crate::lease;
 use crate::link::Timing;
 use crate::retry;
 use crate::value::Value;
@@ -22,40 +25,64 @@ pub struct GetMany<'c> {
     /// Without those that were refused, which have the places that are missing.
     keys: Vec<Key>,
     refused: Vec<(usize, Invalid)>,
-    options: Options,
+    asked: Asked,
     timeout: Option<Duration>,
 }
 
+/// What is asked for beside the values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Options {
-    client_flags: bool,
-    cas: bool,
-    ttl: bool,
-    size: bool,
+pub(super) struct Asked {
+    pub(super) client_flags: bool,
+    pub(super) cas: bool,
+    pub(super) ttl: bool,
+    pub(super) size: bool,
+}
+
+impl Asked {
+    /// Whether a line of many keys can ask for it.
+    pub(super) fn is_value_alone(&self) -> bool {
+        *self == Asked::default()
+    }
+
+    /// A command that asks for it.
+    pub(super) fn of(&self, key: Key) -> Get {
+        let mut get = Get::new(key);
+        for (asked, with) in [
+            (self.client_flags, Get::with_client_flags as fn(Get) -> Get),
+            (self.cas, Get::with_cas),
+            (self.ttl, Get::with_ttl),
+            (self.size, Get::with_size),
+        ] {
+            if asked {
+                get = with(get);
+            }
+        }
+        get
+    }
 }
 
 impl GetMany<'_> {
     /// Asks for the client flags, too.
     pub fn with_client_flags(mut self) -> Self {
-        self.options.client_flags = true;
+        self.asked.client_flags = true;
         self
     }
 
     /// Asks for the CAS ids, too.
     pub fn with_cas(mut self) -> Self {
-        self.options.cas = true;
+        self.asked.cas = true;
         self
     }
 
     /// Asks for the times that are left, too.
     pub fn with_ttl(mut self) -> Self {
-        self.options.ttl = true;
+        self.asked.ttl = true;
         self
     }
 
     /// Asks for the lengths of the values, too.
     pub fn with_size(mut self) -> Self {
-        self.options.size = true;
+        self.asked.size = true;
         self
     }
 
@@ -72,11 +99,11 @@ impl<'c> IntoFuture for GetMany<'c> {
     fn into_future(self) -> BulkFuture<'c, Option<Value>> {
         Box::pin(async move {
             let timing = timing(self.client, self.timeout);
-            let outcomes = match self.options == Options::default() && self.keys.iter().all(|key| !key.is_binary()) {
+            let outcomes = match self.asked.is_value_alone() && self.keys.iter().all(|key| !key.is_binary()) {
                 // Where values alone are asked for, one line of the classic protocol asks for many keys at a fraction of the server's
                 // cost. It cannot carry other keys than plain ones, and it would not say that an item is stale.
                 true if self.keys.len() > 1 => by_lines(self.client, timing, self.keys).await,
-                _ => by_key(self.client, timing, self.keys, self.options).await,
+                _ => by_key(self.client, timing, self.keys, self.asked).await,
             };
             Many::new(with_refused(outcomes, self.refused))
         })
@@ -102,44 +129,27 @@ fn with_refused(outcomes: Vec<Outcome>, refused: Vec<(usize, Invalid)>) -> Vec<O
 }
 
 /// One `mg` for each key.
-async fn by_key(client: &Client, timing: Timing, keys: Vec<Key>, options: Options) -> Vec<Outcome> {
-    let build = |key: &Key| {
-        let mut get = Get::new(key.clone());
-        for (asked, with) in [
-            (options.client_flags, Get::with_client_flags as fn(Get) -> Get),
-            (options.cas, Get::with_cas),
-            (options.ttl, Get::with_ttl),
-            (options.size, Get::with_size),
-        ] {
-            if asked {
-                get = with(get);
-            }
-        }
-        get
-    };
-    let gets = keys.iter().map(|key| Ok(build(key))).collect();
+async fn by_key(client: &Client, timing: Timing, keys: Vec<Key>, asked: Asked) -> Vec<Outcome> {
+    let gets = keys.iter().map(|key| Ok(asked.of(key.clone()))).collect();
     let got = each(client, timing, gets, |got: Option<Got>, _| Ok(got)).await;
-    let values = got.into_iter().zip(keys).map(|(outcome, key)| {
-        let Some(mut got) = outcome? else { return Ok(None) };
-        lease::decline(client, &key, &mut got);
-        Ok(Some(Value::new(key, got)))
-    });
+    let values = got.into_iter().zip(keys).map(|(outcome, key)| Ok(outcome?.map(|got| value(client, key, got))));
     values.collect()
 }
 
 /// Lines of many keys, each with a fence behind it: the line carries nothing that confirms its place in the order, the fence does.
 async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>) -> Vec<Outcome> {
     let cluster = client.cluster();
-    let keys_max = (cluster.settings().limits.unclaimed_bytes_max / VALUE_LEN).clamp(1, KEYS_MAX);
-    let servers = cluster.servers().len();
+    let keys_max = keys_max(client);
+    let topology = &cluster.topology();
+    let servers = topology.len().max(1);
     if servers == 1 && fitting(&keys, keys_max) == keys.len() {
         // The usual bulk: one line, whose outcomes are where they belong.
-        return send_halves(client, 0, MultiGet::new(keys), timing).await;
+        return send_halves(client, topology, 0, MultiGet::new(keys), timing).await;
     }
     let len = keys.len();
     let mut groups: Vec<(Vec<usize>, Vec<Key>)> = std::iter::repeat_with(Default::default).take(servers).collect();
     for (place, key) in keys.into_iter().enumerate() {
-        let (places, keys) = &mut groups[cluster.route(key.as_bytes())];
+        let (places, keys) = &mut groups[topology.choose(key.as_bytes())];
         places.push(place);
         keys.push(key);
     }
@@ -151,7 +161,8 @@ async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>) -> Vec<Outcom
     let cut = |(places, keys)| cut_into_lines(places, keys, keys_max).into_iter().map(&mut number).collect();
     let numbered: Vec<Vec<(usize, MultiGet)>> = groups.into_iter().map(cut).collect();
     let groups = numbered.into_iter().enumerate().map(|(server, group)| {
-        let send = move |(number, line)| async move { (number, send_halves(client, server, line, timing).await) };
+        let send =
+            move |(number, line)| async move { (number, send_halves(client, topology, server, line, timing).await) };
         group.into_iter().map(send)
     });
     let answers = run(groups, lines.len(), LINES_MAX).await;
@@ -163,6 +174,11 @@ async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>) -> Vec<Outcom
         }
     }
     outcomes
+}
+
+/// How many keys a line has at the most.
+pub(super) fn keys_max(client: &Client) -> usize {
+    (client.cluster().settings().limits.unclaimed_bytes_max / VALUE_LEN).clamp(1, KEYS_MAX)
 }
 
 /// How many of the first keys go by one line: at least one.
@@ -194,11 +210,17 @@ const LINES_MAX: usize = 8;
 
 /// Asks for the keys by one line, and where its values are too many to be held at once by ever shorter ones. One outcome for each
 /// key.
-async fn send_halves(client: &Client, server: usize, line: MultiGet, timing: Timing) -> Vec<Outcome> {
+pub(super) async fn send_halves(
+    client: &Client,
+    topology: &Topology<Meta>,
+    server: usize,
+    line: MultiGet,
+    timing: Timing,
+) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut rest = vec![line];
     while let Some(line) = rest.pop() {
-        match send_line_again(client, server, &line, timing).await {
+        match send_line_again(topology, server, &line, timing).await {
             // The usual case: all of them by the first line.
             Ok(found) if outcomes.is_empty() && rest.is_empty() => return found,
             Ok(found) => outcomes.extend(found),
@@ -207,15 +229,25 @@ async fn send_halves(client: &Client, server: usize, line: MultiGet, timing: Tim
                 rest.push(MultiGet::new(keys.split_off(keys.len() / 2)));
                 rest.push(MultiGet::new(keys));
             }
+            // The server was removed, or is down where another may stand in: its keys may go to several others now.
+            Err(error) if goes_elsewhere(client, &error) => {
+                outcomes.extend(by_key(client, timing, line.into_keys(), Asked::default()).await);
+            }
             Err(error) => outcomes.extend(line.keys().iter().map(|_| Err(error.clone()))),
         }
     }
     outcomes
 }
 
+/// Whether what was not sent has another place to go.
+fn goes_elsewhere(client: &Client, error: &Error) -> bool {
+    let was_removed = error.kind() == ErrorKind::Closed && error.outcome() == NotSent;
+    was_removed || client.cluster().settings().when_down == WhenDown::NextServer && found_no_server(error)
+}
+
 /// A line and its fence go again together, or not at all: a line behind its fence would be confirmed by nothing.
 async fn send_line_again(
-    client: &Client,
+    topology: &Topology<Meta>,
     server: usize,
     line: &MultiGet,
     timing: Timing,
@@ -223,17 +255,24 @@ async fn send_line_again(
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match send_line(client, server, line.clone(), timing).await {
+        match send_line(topology, server, line.clone(), timing).await {
             Err(error) if retry::repeats_unasked(error.kind(), error.outcome(), attempts) => {}
             result => return result,
         }
     }
 }
 
-async fn send_line(client: &Client, server: usize, line: MultiGet, timing: Timing) -> Result<Vec<Outcome>, Error> {
-    let (line, fence) = client.cluster().send_pair(server, Line(line), Noop, timing);
-    let (line, fence) = (line.once(), fence.once());
-    let name = line.server_name();
+async fn send_line(
+    topology: &Topology<Meta>,
+    server: usize,
+    line: MultiGet,
+    timing: Timing,
+) -> Result<Vec<Outcome>, Error> {
+    // Over the same connection: polled in this order, they leave in it.
+    let lane = topology.lane(server, 0);
+    let line = topology.send_over(lane, Line(line), timing).once();
+    let fence = topology.send_over(lane, Noop, timing).once();
+    let name = lane.name().clone();
     let (line, fence) = join(line, fence).await;
     // An answer whose place is not confirmed is no answer.
     let found = line?.map_err(|fault| Error::fault(name.clone(), &fault))?;
@@ -271,6 +310,8 @@ impl Client {
     /// As long as nothing but values is asked for, keys travel by the classic `get` of many keys, which costs the server least; it
     /// shows stale items and placeholders as plain hits. With any `with_…` option each key is asked for by an `mg` of its own.
     ///
+    /// All keys and outcomes are held until the last has come: for very many see [`get_stream`](Client::get_stream).
+    ///
     /// Values of one line share memory: see [`Value`]. A line asks for up to 100 keys. When what they hold is more than one reply may
     /// ([`Limits::unclaimed_bytes_max`](crate::Limits), 64 MiB), which takes values of more than 512 KiB, it is asked again in halves.
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany<'_> {
@@ -282,6 +323,6 @@ impl Client {
                 Err(error) => refused.push((keys.len() + refused.len(), Invalid::from(error))),
             }
         }
-        GetMany { client: self, keys, refused, options: Options::default(), timeout: None }
+        GetMany { client: self, keys, refused, asked: Asked::default(), timeout: None }
     }
 }

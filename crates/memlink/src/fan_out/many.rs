@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use memlink_core::Command;
-use memlink_meta::{Delete, DeleteOutcome, Fault, Invalid, Key, Meta, Set, SetOutcome, Ttl, Verb};
+use memlink_meta::{Delete, DeleteOutcome, Fault, Invalid, Key, Meta, Set, SetOutcome, Stored, Ttl, Verb};
 use tokio::time::Instant;
 
-use super::{WINDOW, run};
+use super::{OwnKey, WINDOW, run};
 use crate::Client;
 use crate::client::unix_now;
 use crate::error::Error;
@@ -111,26 +111,29 @@ where
     V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
 {
     let cluster = client.cluster();
+    let topology = cluster.topology();
     let len = verbs.len();
     let now = unix_now();
-    let mut groups: Vec<Vec<(usize, V)>> = std::iter::repeat_with(Vec::new).take(cluster.servers().len()).collect();
+    let mut groups: Vec<Vec<(usize, V)>> = std::iter::repeat_with(Vec::new).take(topology.len().max(1)).collect();
     let mut refused = Vec::new();
     for (place, verb) in verbs.into_iter().enumerate() {
         match verb.and_then(|mut verb| verb.prepare(|| now).map(|()| verb)) {
             Ok(verb) => {
-                let server = verb.key().map_or(0, |key| cluster.route(key.as_bytes()));
+                let server = verb.key().map_or(0, |key| topology.choose(key.as_bytes()));
                 groups[server].push((place, verb));
             }
             Err(invalid) => refused.push((place, Error::invalid(&invalid))),
         }
     }
     let groups = groups.into_iter().enumerate().map(|(server, group)| {
-        let lane = cluster.lane(server);
+        let lane = topology.lane(server, group.iter().map(|(_, verb)| verb.size_hint()).max().unwrap_or(0));
         group.into_iter().map(move |(place, verb)| {
             // Not again by itself: it would come behind those that were added after it.
-            let send = cluster.send_over(lane, verb, timing).once();
-            let name = send.server_name();
-            async move { (place, (send.await, name)) }
+            let mut send = cluster.send_by(lane, OwnKey, verb, timing).once();
+            async move {
+                let outcome = (&mut send).await;
+                (place, (outcome, send.server_name().clone()))
+            }
         })
     });
     let mut refused = refused.into_iter().peekable();
@@ -189,13 +192,7 @@ impl<'c> IntoFuture for SetMany<'c> {
                 }
             };
             let sets = self.sets.into_iter().map(|set| set.map(complete)).collect();
-            each(self.client, timing, sets, |stored, name| match stored.outcome {
-                SetOutcome::Stored => Ok(()),
-                SetOutcome::NotStored | SetOutcome::Exists | SetOutcome::NotFound => {
-                    Err(Error::unexpected(name.into(), "the server did not store the value"))
-                }
-            })
-            .await
+            each(self.client, timing, sets, read_stored).await
         })
     }
 }
@@ -223,15 +220,29 @@ impl<'c> IntoFuture for DeleteMany<'c> {
     fn into_future(self) -> BulkFuture<'c, bool> {
         Box::pin(async move {
             let timing = timing(self.client, self.timeout);
-            each(self.client, timing, self.deletes, |outcome, name| match outcome {
-                DeleteOutcome::Deleted => Ok(true),
-                DeleteOutcome::NotFound => Ok(false),
-                DeleteOutcome::Exists | DeleteOutcome::NotStored => {
-                    Err(Error::unexpected(name.into(), "the server did not delete the item"))
-                }
-            })
-            .await
+            each(self.client, timing, self.deletes, read_deleted).await
         })
+    }
+}
+
+/// A plain set stores, or fails.
+pub(super) fn read_stored(stored: Stored, server: &str) -> Result<(), Error> {
+    match stored.outcome {
+        SetOutcome::Stored => Ok(()),
+        SetOutcome::NotStored | SetOutcome::Exists | SetOutcome::NotFound => {
+            Err(Error::unexpected(server.into(), "the server did not store the value"))
+        }
+    }
+}
+
+/// A plain delete says whether there was such an item, or fails.
+pub(super) fn read_deleted(outcome: DeleteOutcome, server: &str) -> Result<bool, Error> {
+    match outcome {
+        DeleteOutcome::Deleted => Ok(true),
+        DeleteOutcome::NotFound => Ok(false),
+        DeleteOutcome::Exists | DeleteOutcome::NotStored => {
+            Err(Error::unexpected(server.into(), "the server did not delete the item"))
+        }
     }
 }
 

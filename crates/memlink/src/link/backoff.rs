@@ -23,7 +23,7 @@ impl Backoff {
 
     /// The wait before the next dial; `dice` is uniform over all of its values.
     pub(crate) fn next_wait(&mut self, dice: u64) -> Duration {
-        let ceiling = self.base.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.cap);
+        let ceiling = self.ceiling(self.failures);
         self.failures = (self.failures + 1).min(31);
         let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX);
         let floor = nanos / 8;
@@ -32,9 +32,20 @@ impl Backoff {
         Duration::from_nanos(floor + above as u64)
     }
 
-    /// The server has answered a command: the next loss begins anew.
-    pub(crate) fn reset(&mut self) {
-        self.failures = 0;
+    /// A connection is lost that has served for so long. Long enough, and the next wait begins anew; one that was soon lost again
+    /// (the server flaps) counts as another failure.
+    ///
+    /// Long is ten times what was waited for at most, and a second at least: so a server that flaps is dialled about once a second
+    /// at most, whatever its rhythm.
+    pub(crate) fn served(&mut self, lived: Duration) {
+        let waited = self.ceiling(self.failures.saturating_sub(1));
+        if lived >= waited.saturating_mul(10).max(STEADY_AFTER) {
+            self.failures = 0;
+        }
+    }
+
+    fn ceiling(&self, failures: u32) -> Duration {
+        self.base.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX)).min(self.cap)
     }
 
     /// How many waits there were since the server last answered.
@@ -42,6 +53,9 @@ impl Backoff {
         self.failures
     }
 }
+
+/// The least time after which a connection counts as steady.
+pub(super) const STEADY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -54,8 +68,27 @@ mod tests {
         let millis: Vec<_> = waits.iter().map(|wait| wait.as_nanos().div_ceil(1_000_000)).collect();
         assert_eq!(millis[..8], [50, 100, 200, 400, 800, 1600, 3000, 3000]);
         assert!(millis[8..].iter().all(|millis| *millis == 3000));
-        backoff.reset();
+        backoff.served(Duration::from_millis(29_999));
+        assert!(backoff.next_wait(u64::MAX) > Duration::from_secs(2));
+        backoff.served(Duration::from_secs(30));
         assert!(backoff.next_wait(u64::MAX) <= Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_server_that_flaps_is_dialled_ever_more_seldom() {
+        for (up_ms, dials_max) in [(10, 40), (300, 40), (1_500, 40)] {
+            for seed in 0..1_000 {
+                let mut dice = fastrand::Rng::with_seed(seed);
+                let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(3));
+                let (mut elapsed, mut dials) = (Duration::ZERO, 1);
+                while elapsed < Duration::from_secs(30) {
+                    backoff.served(Duration::from_millis(up_ms));
+                    elapsed += Duration::from_millis(up_ms) + backoff.next_wait(dice.u64(..));
+                    dials += 1;
+                }
+                assert!(dials <= dials_max, "{dials} dials with seed {seed}, up for {up_ms} ms");
+            }
+        }
     }
 
     #[test]

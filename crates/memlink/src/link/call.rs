@@ -1,5 +1,6 @@
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub(crate) struct Call<P: LinkProtocol> {
     state: State,
 }
 
+/// What a command in flight counts for among links, beyond its own bytes: about those of its reply, should it be small.
+pub(super) const COMMAND_LEN: usize = 64;
+
 /// When a call ends at the latest, and whether it waits for room.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
@@ -39,6 +43,16 @@ pub(crate) struct Timing {
     pub(crate) deadline: Option<Instant>,
     /// Wait while the queue is full; else fail at once.
     pub(crate) wait: bool,
+    /// Ask a server that is suspended, too: whether it answers again.
+    pub(crate) is_probe: bool,
+}
+
+impl Timing {
+    /// As the settings have it, for a request that says nothing of its own.
+    #[inline]
+    pub(crate) fn new(timeout: Option<Duration>, wait: bool) -> Timing {
+        Timing { timeout, deadline: None, wait, is_probe: false }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +96,15 @@ impl<P: LinkProtocol> Call<P> {
 
     /// Allows the command to be submitted once more, after it ended as not sent, within the same deadline.
     pub(crate) fn again(&mut self) {
+        self.state = State::Again;
+    }
+
+    /// The same over another link, whose clock has a start of its own.
+    pub(crate) fn move_to(&mut self, link: Arc<Link<P>>) {
+        if self.deadline != Tick::NEVER {
+            self.deadline = link.shared.tick(self.link.shared.instant(self.deadline));
+        }
+        self.link = link;
         self.state = State::Again;
     }
 
@@ -133,8 +156,16 @@ impl<P: LinkProtocol> Call<P> {
         let shared = &*self.link.shared;
         let mut waker = Some(cx.waker().clone());
         let mut guarded = shared.lock();
-        let admission = guarded.connection.submit(command, self.deadline, self.timing.wait, &mut waker)?;
+        let admission = if self.timing.is_probe {
+            guarded.connection.submit_probe(command, self.deadline, &mut waker)?
+        } else {
+            guarded.connection.submit(command, self.deadline, self.timing.wait, &mut waker)?
+        };
         self.state = State::Submitted(admission.token);
+        if let Some(load) = &shared.load {
+            // Until the driver has counted anew.
+            load.fetch_add(command.size_hint() + COMMAND_LEN, Ordering::Relaxed);
+        }
         if !shared.is_served() {
             shared.end_unserved(guarded);
         } else if admission.may_write {

@@ -2,17 +2,16 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use memlink_core::{Broken, Refusal};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::DialGate;
 #[cfg(feature = "tls-own-provider")]
 use crate::transport::Tls;
-use crate::transport::{self, Address, Stream, TcpOptions, Transport};
+use crate::transport::{self, Address, Resolver, Stream, TcpOptions, Transport};
 
 /// A user's own way to open a stream to a server: an in-memory pipe in a test, a proxy, a mesh.
 pub trait Connector: Send + Sync + 'static {
@@ -33,6 +32,7 @@ pub(crate) type PreparationFuture = Pin<Box<dyn Future<Output = io::Result<()>> 
 #[derive(Clone, Default)]
 pub(crate) struct Dialer {
     pub(crate) way: Way,
+    pub(crate) resolver: Resolver,
     pub(crate) preparation: Option<Preparation>,
     #[cfg(feature = "tls-own-provider")]
     pub(crate) tls: Option<Tls>,
@@ -53,69 +53,6 @@ impl Default for Way {
     }
 }
 
-/// Lets one dial at a time through to one server, however many links it has, and none while the server rests after a failure: one
-/// that comes back, or does not, is not stormed.
-#[derive(Clone)]
-pub(crate) struct DialGate(Arc<Gate>);
-
-struct Gate {
-    turn: Semaphore,
-    /// How often all connections were asked to be replaced.
-    renewals: AtomicU64,
-    rest: Mutex<Option<Rest>>,
-}
-
-/// After a failure, until the next dial of the link that had it.
-struct Rest {
-    until: Instant,
-    why: Broken,
-}
-
-/// A gate for one server.
-pub(crate) fn dial_gate() -> DialGate {
-    DialGate(Arc::new(Gate { turn: Semaphore::new(1), renewals: AtomicU64::new(0), rest: Mutex::new(None) }))
-}
-
-impl DialGate {
-    /// A dial has failed, and whoever dialled does it again at `until`. Nobody else does before; a failure that was only this rest
-    /// does not make it longer.
-    pub(super) fn rest(&self, until: Instant, why: &Broken) {
-        let mut rest = self.lock();
-        if rest.as_ref().is_none_or(|rest| rest.until <= Instant::now()) {
-            *rest = Some(Rest { until, why: why.clone() });
-        }
-    }
-
-    /// Connections that were dialled before this moment are to be replaced.
-    pub(crate) fn renew(&self) {
-        self.0.renewals.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Grows whenever connections are to be replaced.
-    pub(super) fn renewals(&self) -> u64 {
-        self.0.renewals.load(Ordering::Relaxed)
-    }
-
-    /// The server answers.
-    pub(super) fn end_rest(&self) {
-        *self.lock() = None;
-    }
-
-    fn check_rest(&self) -> io::Result<()> {
-        match &*self.lock() {
-            Some(rest) if Instant::now() < rest.until => Err(match &rest.why {
-                Broken::Refused(refusal) => io::Error::other(refusal.clone()),
-                other => io::Error::other(other.to_string()),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Rest>> {
-        self.0.rest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Dialer {
     pub(super) fn dial(
         &self,
@@ -125,8 +62,7 @@ impl Dialer {
     ) -> Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>> {
         let (address, dialer, gate) = (address.clone(), self.clone(), gate.clone());
         Box::pin(async move {
-            let _turn = gate.0.turn.acquire().await.map_err(io::Error::other)?;
-            gate.check_rest()?;
+            let _turn = gate.turn().await?;
             // The wait for the turn is not the server's fault.
             let ends = Instant::now() + limit;
             let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the dial timed out");
@@ -139,7 +75,7 @@ impl Dialer {
             prepare(address).await?;
         }
         let socket = match &self.way {
-            Way::System(options) => transport::open(address, options, limit).await?,
+            Way::System(options) => transport::open(address, options, &self.resolver, limit).await?,
             Way::User(connector) => Transport::Other(connector.connect(address).await?),
         };
         #[cfg(feature = "tls-own-provider")]
@@ -188,6 +124,7 @@ impl fmt::Debug for Dialer {
             Way::System(options) => shown.field("way", options),
             Way::User(_) => shown.field("way", &"the user's"),
         };
+        shown.field("resolver", &self.resolver);
         #[cfg(feature = "tls-own-provider")]
         shown.field("tls", &self.tls);
         shown.finish_non_exhaustive()

@@ -8,7 +8,9 @@ use memlink_core::{Broken, Cause, Phase, Tick, Transmit};
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
+use super::backoff::STEADY_AFTER;
 use super::connect::broken;
+use super::names::Names;
 use super::renewal::Renewal;
 use super::shared::{LinkState, Shared, wake_all};
 use super::wire::{Driven, Wire};
@@ -27,12 +29,14 @@ use crate::transport::Transport;
 pub(super) struct Driver<P: LinkProtocol> {
     pub(super) shared: Arc<Shared<P>>,
     pub(super) way: Way<P>,
-    pub(super) renewal: Renewal,
+    pub(super) renewal: Renewal<P>,
+    pub(super) names: Names,
     backoff: Backoff,
     /// Made when it is first needed.
     timer: Option<Pin<Box<Sleep>>>,
     armed: Tick,
     pub(super) dial_began: Tick,
+    has_dialled: bool,
     pub(super) woken: Vec<Waker>,
     ended: bool,
 }
@@ -96,10 +100,12 @@ impl<P: LinkProtocol> Driver<P> {
             shared,
             way: Way::Idle,
             renewal: Renewal::None(0),
+            names: Names::none(),
             backoff,
             timer: None,
             armed: Tick::NEVER,
             dial_began: Tick::ZERO,
+            has_dialled: false,
             woken: Vec::new(),
             ended: false,
         }
@@ -116,6 +122,12 @@ impl<P: LinkProtocol> Driver<P> {
             Way::Resting { until } if now < until => return Turn::Until(look.timeout.min(until)),
             _ => now,
         };
+        if std::mem::replace(&mut self.has_dialled, true)
+            && let Some(at) = self.shared.gate.redial()
+        {
+            self.way = Way::Resting { until: self.shared.tick(at) };
+            return Turn::Again;
+        }
         self.begin_dial(until);
         Turn::Again
     }
@@ -134,7 +146,7 @@ impl<P: LinkProtocol> Driver<P> {
             }
         }
         if self.shared.state.borrow().eq(&LinkState::Idle) {
-            self.shared.state.send_replace(LinkState::Dialling);
+            self.shared.set_state(LinkState::Dialling);
         }
         let server = &self.shared.name;
         self.shared.observe(|| Event::Dialling { server: server.clone() });
@@ -162,7 +174,7 @@ impl<P: LinkProtocol> Driver<P> {
         }
     }
 
-    pub(super) fn begin_connection(&mut self, transport: Transport, now: Tick) {
+    fn begin_connection(&mut self, transport: Transport, now: Tick) {
         let inline = transport.inline();
         let mut wire = Box::new(Wire::new(&self.shared, transport, now));
         let opened = {
@@ -172,6 +184,7 @@ impl<P: LinkProtocol> Driver<P> {
             opened
         };
         self.way = Way::Connected(wire);
+        self.names = Names::none();
         if let Err(why) = opened {
             self.lose(&why, now);
         }
@@ -182,7 +195,7 @@ impl<P: LinkProtocol> Driver<P> {
         self.way = Way::Resting { until: now.after(wait) };
         self.shared.gate.rest(self.shared.instant(now.after(wait)), why);
         self.shared.lock().connection.down(down_cause(why), &mut self.woken);
-        self.shared.state.send_replace(LinkState::Down);
+        self.shared.set_state(LinkState::Down);
         let failures = self.backoff.failures();
         let server = &self.shared.name;
         self.shared.observe(|| Event::DialFailed {
@@ -195,52 +208,59 @@ impl<P: LinkProtocol> Driver<P> {
 
     fn drive_wire(&mut self, cx: &mut Context<'_>, now: Tick) -> Turn {
         let Way::Connected(wire) = &mut self.way else { return Turn::Again };
-        let was_open = wire.is_open;
+        let (was_open, was_silent) = (wire.is_open, wire.is_silent);
         let driven = wire.drive(cx, &self.shared, now, now >= self.armed, &mut self.woken);
-        if wire.is_open && !was_open {
+        let (is_open, is_silent) = (wire.is_open, wire.is_silent);
+        if is_open && !was_open {
             let took = now.since(self.dial_began);
             self.shared.gate.end_rest();
-            self.shared.state.send_replace(LinkState::Open);
+            self.shared.set_state(LinkState::Open);
             let server = &self.shared.name;
             self.shared.observe(|| Event::Opened { server: server.clone(), took });
+            self.begin_names(now);
         }
-        if wire.is_proved {
-            self.backoff.reset();
+        if is_silent != was_silent {
+            self.observe_silence(is_silent);
         }
-        let is_open = wire.is_open;
         match driven {
             Err(why) => {
                 self.lose(&why, now);
                 Turn::Again
             }
             Ok(Driven { stop: Some(until), is_drained, .. }) if is_drained || now >= until => self.end(),
-            Ok(Driven { stop: None, timeout, .. }) if is_open => match self.drive_renewal(cx, now) {
-                Some(turn) => turn,
-                None => Turn::Until(timeout),
-            },
+            Ok(Driven { stop: None, timeout, .. }) if is_open => {
+                let names_due = self.drive_names(cx, now);
+                self.drive_renewal(cx, now, timeout.min(names_due))
+            }
             Ok(Driven { stop, timeout, .. }) => Turn::Until(timeout.min(stop.unwrap_or(Tick::NEVER))),
         }
     }
 
     /// The connection cannot be used any more: everyone in flight is told, and it is dialled anew after a pause.
-    fn lose(&mut self, why: &Broken, now: Tick) {
+    pub(super) fn lose(&mut self, why: &Broken, now: Tick) {
         let Way::Connected(mut wire) = std::mem::replace(&mut self.way, Way::Idle) else { return };
         // It is dialled anew in any case.
         self.renewal = Renewal::None(self.shared.gate.renewals());
-        let proved = wire.is_proved || (wire.is_open && now.since(wire.opened_at) >= PROVED_AFTER);
-        if proved {
-            self.backoff.reset();
+        self.names = Names::none();
+        let lived = now.since(wire.opened_at);
+        let is_proved = wire.is_proved || (wire.is_open && lived >= PROVED_AFTER);
+        if is_proved {
+            self.backoff.served(lived);
+        }
+        if wire.is_proved && self.backoff.failures() == 0 && lived < STEADY_AFTER && self.is_drained() {
+            // A server that answers, and closes what is idle, fails nobody. It is dialled when somebody has something to ask.
+            return self.let_go(wire, why);
         }
         let wait = self.backoff.next_wait(fastrand::u64(..));
         self.way = Way::Resting { until: now.after(wait) };
-        if !proved {
-            self.shared.gate.rest(self.shared.instant(now.after(wait)), why);
-        }
         let mut guarded = self.shared.lock();
+        let was_suspended = matches!(guarded.connection.phase(), Phase::Suspended(_));
+        // Those who come meanwhile wait for a server that was there a moment ago, and are refused by one that is not worth it.
+        let is_waited_for = is_proved && !was_suspended && wait <= WAIT_MAX;
         let in_flight = guarded.connection.stats().in_flight;
         let remains = guarded.connection.closed(why, &mut wire.transmit, &mut self.woken);
         let inline = guarded.inline.take();
-        if proved {
+        if is_waited_for {
             guarded.connection.dialling();
         } else {
             guarded.connection.down(down_cause(why), &mut self.woken);
@@ -248,13 +268,45 @@ impl<P: LinkProtocol> Driver<P> {
         drop(guarded);
         let was_open = wire.is_open;
         drop((remains, inline, wire));
-        self.shared.state.send_replace(if proved { LinkState::Dialling } else { LinkState::Down });
+        if !is_waited_for {
+            self.shared.gate.rest(self.shared.instant(now.after(wait)), why);
+        }
+        self.shared.set_state(if is_waited_for { LinkState::Dialling } else { LinkState::Down });
         let failures = self.backoff.failures();
         let server = self.shared.name.clone();
         self.shared.observe(|| match was_open {
             true => Event::Closed { server, reason: why.clone(), in_flight, retry_in: Some(wait) },
             false => Event::DialFailed { server, error: why.to_string().into(), failures, retry_in: wait },
         });
+    }
+
+    fn is_drained(&self) -> bool {
+        self.shared.lock().connection.is_drained()
+    }
+
+    /// Closes a connection on which nothing is owed, and dials the next one when it is wanted.
+    fn let_go(&mut self, mut wire: Box<Wire<P>>, why: &Broken) {
+        self.has_dialled = false;
+        let mut guarded = self.shared.lock();
+        let remains = guarded.connection.closed(why, &mut wire.transmit, &mut self.woken);
+        let inline = guarded.inline.take();
+        drop(guarded);
+        drop((remains, inline, wire));
+        self.shared.set_state(LinkState::Idle);
+        let (server, reason) = (self.shared.name.clone(), why.clone());
+        self.shared.observe(|| Event::Closed { server, reason, in_flight: 0, retry_in: None });
+    }
+
+    /// Commands got no replies and not a byte has come, or one has come at last.
+    fn observe_silence(&self, is_silent: bool) {
+        let server = self.shared.name.clone();
+        if is_silent {
+            self.shared.set_state(LinkState::Down);
+            self.shared.observe(|| Event::Suspended { server, why: SILENT.into() });
+        } else {
+            self.shared.set_state(LinkState::Open);
+            self.shared.observe(|| Event::Resumed { server });
+        }
     }
 
     /// Looks at what callers have left while there is no connection, and ends waits that are over.
@@ -279,6 +331,7 @@ impl<P: LinkProtocol> Driver<P> {
 
     fn end(&mut self) -> Turn {
         self.ended = true;
+        let renewal = std::mem::replace(&mut self.renewal, Renewal::None(0));
         let mut none = Transmit::default();
         let mut wire = match std::mem::replace(&mut self.way, Way::Idle) {
             Way::Connected(wire) => Some(wire),
@@ -293,8 +346,8 @@ impl<P: LinkProtocol> Driver<P> {
         drop(guarded);
         let was_open = wire.is_some();
         // First of all: whoever waits for the end must not depend on what foreign code does below.
-        self.shared.state.send_replace(LinkState::Closed);
-        drop((remains, inline, wire));
+        self.shared.set_state(LinkState::Closed);
+        drop((remains, inline, wire, renewal));
         wake_all(&mut self.woken);
         let server = self.shared.name.clone();
         if was_open {
@@ -347,17 +400,19 @@ impl<P: LinkProtocol> Drop for Driver<P> {
         drop((remains, inline, driver, way));
         // Somebody else may have closed the link, or started another driver, in between.
         let is_replaced = self.shared.is_served();
-        self.shared.state.send_if_modified(|state| {
-            let next = if stopping { LinkState::Closed } else { LinkState::Idle };
-            let changes = *state != LinkState::Closed && !is_replaced;
-            if changes {
-                *state = next;
-            }
-            changes
-        });
+        if !is_replaced {
+            self.shared.set_state(if stopping { LinkState::Closed } else { LinkState::Idle });
+        }
         wake_all(&mut self.woken);
     }
 }
+
+/// The longest pause before a dial that those who come meanwhile wait for: a quarter of the default timeout. Where it is longer they
+/// are refused at once.
+const WAIT_MAX: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Why a connection is suspended that says nothing.
+pub(super) const SILENT: &str = "commands got no replies within their deadlines, and nothing else has come";
 
 /// A connection that has been open for so long has shown that the server is there, even if nobody asked it anything.
 const PROVED_AFTER: std::time::Duration = std::time::Duration::from_secs(10);

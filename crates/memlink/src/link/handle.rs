@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use memlink_core::{Broken, Cause, Failure, Outcome, Phase, Stats, Tick};
@@ -28,12 +29,13 @@ pub(crate) enum NotOpen {
 impl<P: LinkProtocol> Link<P> {
     pub(crate) fn new(
         name: Arc<str>,
+        number: usize,
         address: Address,
         protocol: Arc<P>,
         options: LinkOptions,
         gate: DialGate,
     ) -> Link<P> {
-        Link { shared: Arc::new(Shared::new(name, address, protocol, options, gate)) }
+        Link { shared: Arc::new(Shared::new(name, number, address, protocol, options, gate)) }
     }
 
     /// The server's configured name.
@@ -44,6 +46,20 @@ impl<P: LinkProtocol> Link<P> {
     /// How the way to the server stands.
     pub(crate) fn state(&self) -> LinkState {
         *self.shared.state.borrow()
+    }
+
+    /// About how many bytes are in flight; 0 where it is the only link to its server.
+    pub(crate) fn load(&self) -> usize {
+        self.shared.load.as_ref().map_or(0, |load| load.load(Ordering::Relaxed))
+    }
+
+    /// Whether a command that was not sent may be submitted again by itself: takes it from the link's budget.
+    #[cold]
+    pub(crate) fn may_retry(&self) -> bool {
+        let now = self.shared.now();
+        let mut guarded = self.shared.lock();
+        let started = guarded.connection.stats().started;
+        guarded.retries.take(now, started)
     }
 
     /// What has happened so far.
@@ -88,7 +104,7 @@ impl<P: LinkProtocol> Link<P> {
             return Err(NotOpen::Failed(Failure { outcome: Outcome::NotSent, cause }));
         }
         let cause = match self.shared.lock().connection.phase() {
-            Phase::Down(cause) | Phase::Reopening(cause) => cause.clone(),
+            Phase::Down(cause) | Phase::Reopening(cause) | Phase::Suspended(cause) => cause.clone(),
             Phase::Draining | Phase::Shutdown => Cause::Shutdown,
             Phase::Idle | Phase::Dialling | Phase::Opening | Phase::Open => return Ok(()),
         };

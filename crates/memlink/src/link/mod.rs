@@ -13,22 +13,29 @@
 //! here changes it there.
 
 mod backoff;
+mod budget;
 mod call;
 mod connect;
 mod driver;
+mod faults;
+mod gate;
 mod handle;
 mod linger;
+mod names;
 mod renewal;
 mod shared;
+mod spread;
 mod wire;
 
-use backoff::Backoff;
+pub(crate) use backoff::Backoff;
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
-pub(crate) use connect::{DialGate, Dialer, Preparation, Way, dial_gate};
+pub(crate) use connect::{Dialer, Preparation, Way};
+pub(crate) use gate::DialGate;
 pub(crate) use handle::Link;
-pub(crate) use shared::LinkOptions;
 pub use shared::LinkState;
+pub(crate) use shared::{LinkOptions, Suspension};
+pub(crate) use spread::spread;
 
 use memlink_core::Protocol;
 

@@ -1,40 +1,75 @@
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use memlink_core::{Broken, Tick};
 
 use super::LinkProtocol;
 use super::connect::broken;
 use super::driver::{Dial, Driver, Turn, Way};
-use super::shared::LinkState;
+use super::shared::{LinkState, Shared};
+use super::wire::Wire;
 use crate::event::Event;
 use crate::transport::Transport;
 
-/// A connection is replaced by a new one, without a command that notices: with other certificates, say.
+/// A connection is replaced by a new one, without a command that notices: with other certificates, because its keys are worn,
+/// or because the server's name leads elsewhere.
 ///
 /// ```text
-///   old:   serves ............................. in flight finishes | closed
-///   new:           dialled, handshake | ready                      | opening exchange, serves
-///   commands:      go over the old    | wait                       | go over the new
+///   old:        serves ......................................... in flight finishes | closed
+///   new:                 dialled, handshake | opening exchange | open               | serves
+///   commands:   go over the old                                | wait               | go over the new
 /// ```
 ///
-/// Nothing happens to the old one before the new one's handshake has ended well.
-pub(super) enum Renewal {
+/// The opening exchange runs on an engine of the new one's own, so nothing happens to the old one before the server has accepted all
+/// that it can refuse: certificate, password, protocol. Whatever becomes of the new one before it serves, the old one stays.
+pub(super) enum Renewal<P: LinkProtocol> {
     /// There is nothing to do: the connection was dialled after this many renewals had been asked for.
     None(u64),
     /// A dial that was begun after so many.
     Dialling(u64, Dial),
-    /// The old one finishes what is in flight.
-    Ready(u64, Transport),
+    /// A connection that was dialled after so many.
+    Beside(u64, Box<Candidate<P>>),
+}
+
+/// A connection beside the one that serves.
+pub(super) struct Candidate<P: LinkProtocol> {
+    /// With its own engine. Nobody but the driver has it.
+    shared: Shared<P>,
+    wire: Box<Wire<P>>,
+    /// When its next turn is due without a wake-up.
+    due: Tick,
+    /// From the begin of the dial until it was open; from then on the old one finishes what is in flight.
+    opened_after: Option<Duration>,
+}
+
+impl<P: LinkProtocol> Candidate<P> {
+    /// Begins the opening exchange.
+    fn begin(of: &Shared<P>, transport: Transport, now: Tick, woken: &mut Vec<Waker>) -> Result<Candidate<P>, Broken> {
+        let (name, address, protocol) = (of.name.clone(), of.address.clone(), of.protocol.clone());
+        let shared = Shared::new(name, of.number, address, protocol, of.options.clone(), of.gate.clone());
+        let mut wire = Box::new(Wire::new(&shared, transport, now));
+        // No caller knows of it, so none writes by itself.
+        shared.lock().connection.opened(now, false, &mut wire.incoming, woken)?;
+        Ok(Candidate { shared, wire, due: Tick::NEVER, opened_after: None })
+    }
+
+    /// One turn. It may be lost before it serves; and what it says while nobody has asked it anything is no good sign.
+    fn drive(&mut self, cx: &mut Context<'_>, now: Tick, woken: &mut Vec<Waker>) -> Result<(), Broken> {
+        self.due = self.wire.drive(cx, &self.shared, now, now >= self.due, woken)?.timeout;
+        Ok(())
+    }
 }
 
 impl<P: LinkProtocol> Driver<P> {
-    /// One step, while the old connection is open; says when the connection has changed.
-    pub(super) fn drive_renewal(&mut self, cx: &mut Context<'_>, now: Tick) -> Option<Turn> {
+    /// One step, while the old connection is open and has nothing to do before `timeout`.
+    pub(super) fn drive_renewal(&mut self, cx: &mut Context<'_>, now: Tick, timeout: Tick) -> Turn {
         match &mut self.renewal {
             Renewal::None(known) => {
                 let wanted = self.shared.gate.renewals();
-                if *known == wanted {
-                    return None;
+                let is_worn = matches!(&self.way, Way::Connected(wire) if wire.is_worn());
+                let has_moved = std::mem::take(&mut self.names.has_moved);
+                if *known == wanted && !is_worn && !has_moved {
+                    return Turn::Until(timeout);
                 }
                 let options = &self.shared.options;
                 let dial = options.dialer.dial(&self.shared.address, &self.shared.gate, options.dial_timeout);
@@ -42,55 +77,92 @@ impl<P: LinkProtocol> Driver<P> {
                 self.renewal = Renewal::Dialling(wanted, dial);
                 let server = &self.shared.name;
                 self.shared.observe(|| Event::Dialling { server: server.clone() });
-                Some(Turn::Again)
+                Turn::Again
             }
             Renewal::Dialling(number, dial) => match dial.as_mut().poll(cx) {
-                Poll::Pending => None,
+                Poll::Pending => Turn::Until(timeout),
                 Poll::Ready(dialled) => {
                     let number = *number;
                     self.observe_complaint();
-                    match dialled {
-                        Ok(transport) => self.retire(number, transport),
-                        Err(error) => self.renewal_failed(number, &broken(error)),
+                    let begun = dialled
+                        .map_err(broken)
+                        .and_then(|transport| Candidate::begin(&self.shared, transport, now, &mut self.woken));
+                    match begun {
+                        Ok(candidate) => self.renewal = Renewal::Beside(number, Box::new(candidate)),
+                        Err(why) => self.renewal_failed(&why),
                     }
-                    Some(Turn::Again)
+                    Turn::Again
                 }
             },
-            Renewal::Ready(..) => self.replace(now),
+            Renewal::Beside(_, candidate) => {
+                if let Err(why) = candidate.drive(cx, now, &mut self.woken) {
+                    self.renewal_failed(&why);
+                    return Turn::Again;
+                }
+                let due = candidate.due;
+                if candidate.wire.is_open && candidate.opened_after.is_none() {
+                    candidate.opened_after = Some(now.since(self.dial_began));
+                    if self.shared.lock().connection.retire() {
+                        self.shared.set_state(LinkState::Dialling);
+                    }
+                }
+                if self.replace(now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
+            }
         }
     }
 
-    fn retire(&mut self, number: u64, transport: Transport) {
-        self.renewal = Renewal::Ready(number, transport);
-        self.shared.lock().connection.retire();
-        self.shared.state.send_replace(LinkState::Dialling);
-    }
-
     /// The old connection stays: a new one can be asked for again.
-    fn renewal_failed(&mut self, number: u64, why: &Broken) {
-        self.renewal = Renewal::None(number);
+    fn renewal_failed(&mut self, why: &Broken) {
+        let number = match &self.renewal {
+            Renewal::None(number) | Renewal::Dialling(number, _) | Renewal::Beside(number, _) => *number,
+        };
+        let failed = std::mem::replace(&mut self.renewal, Renewal::None(number));
+        if let Way::Connected(wire) = &mut self.way {
+            wire.bear_wear();
+        }
+        if self.shared.lock().connection.reinstate(&mut self.woken) {
+            self.shared.set_state(LinkState::Open);
+        }
+        drop(failed);
         let server = &self.shared.name;
         self.shared.observe(|| Event::RenewalFailed { server: server.clone(), error: why.to_string().into() });
     }
 
-    /// Once nothing is in flight on the old one.
-    fn replace(&mut self, now: Tick) -> Option<Turn> {
-        let Way::Connected(wire) = &mut self.way else { return None };
+    /// Once nothing is in flight on the old one the new one serves.
+    fn replace(&mut self, now: Tick) -> bool {
+        let (Way::Connected(old), Renewal::Beside(number, candidate)) = (&mut self.way, &mut self.renewal) else {
+            return false;
+        };
+        let (number, Some(took)) = (*number, candidate.opened_after) else { return false };
+        let Candidate { shared, wire, .. } = &mut **candidate;
+        let inline = wire.inline();
         let mut guarded = self.shared.lock();
         if !guarded.connection.is_drained() || guarded.stop.is_some() {
-            return None;
+            return false;
         }
-        let remains = guarded.connection.closed(&Broken::Shutdown, &mut wire.transmit, &mut self.woken);
+        let remains = guarded.connection.closed(&Broken::Shutdown, &mut old.transmit, &mut self.woken);
         guarded.connection.dialling();
-        let inline = guarded.inline.take();
+        let (may_write, incoming) = (inline.is_some(), &mut wire.incoming);
+        let adopted = guarded.connection.adopt(shared.connection_mut(), may_write, incoming, &mut self.woken);
+        let old_inline = std::mem::replace(&mut guarded.inline, inline);
         drop(guarded);
-        let renewal = std::mem::replace(&mut self.renewal, Renewal::None(0));
-        let Renewal::Ready(number, transport) = renewal else { return None };
-        self.renewal = Renewal::None(number);
-        drop((remains, inline));
+        let renewal = std::mem::replace(&mut self.renewal, Renewal::None(number));
+        if let Renewal::Beside(_, candidate) = renewal {
+            self.way = Way::Connected(candidate.wire);
+        }
+        drop((remains, old_inline));
         let server = &self.shared.name;
         self.shared.observe(|| Event::Replaced { server: server.clone() });
-        self.begin_connection(transport, now);
-        Some(Turn::Again)
+        match adopted {
+            Ok(remains) => {
+                drop(remains);
+                self.shared.gate.end_rest();
+                self.shared.set_state(LinkState::Open);
+                self.shared.observe(|| Event::Opened { server: server.clone(), took });
+                self.begin_names(now);
+            }
+            Err(why) => self.lose(&why, now),
+        }
+        true
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -7,6 +7,8 @@ use memlink_core::{Connection, Limits, Tick};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::budget::RetryBudget;
+use super::faults::Faults;
 use super::{DialGate, Dialer, LinkProtocol};
 use crate::event::{Event, Observer};
 use crate::transport::{Address, InlineWrite};
@@ -19,7 +21,33 @@ pub(crate) struct LinkOptions {
     pub(crate) dial_timeout: Duration,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
+    /// How often the name of a server is looked up again while a connection is open.
+    pub(crate) resolve_interval: Option<Duration>,
+    pub(crate) suspension: Suspension,
     pub(crate) observer: Option<Observer>,
+    /// Whether its events become log lines.
+    #[cfg(feature = "tracing")]
+    pub(crate) is_logged: bool,
+}
+
+/// When a server is not asked any more although its connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Suspension {
+    /// So many commands in a row got no reply before they were given up.
+    pub(crate) commands: u32,
+    /// And not one byte has come for so long.
+    pub(crate) silence: Duration,
+}
+
+impl LinkOptions {
+    /// Tells of something that is about no single connection.
+    pub(crate) fn observe(&self, event: &Event) {
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+        #[cfg(feature = "tracing")]
+        crate::log::change(event);
+    }
 }
 
 /// How the way to a server stands.
@@ -32,10 +60,23 @@ pub enum LinkState {
     Dialling,
     /// Commands are sent.
     Open,
-    /// Known to be unreachable; commands are refused at once, and it is dialled again and again.
+    /// Known to be unreachable, or suspended because it says nothing; commands are refused at once, and it is dialled again and again.
     Down,
     /// Closed for good.
     Closed,
+}
+
+impl LinkState {
+    /// The greater the better for a command.
+    pub(super) fn rank(self) -> u8 {
+        match self {
+            LinkState::Open => 4,
+            LinkState::Dialling => 3,
+            LinkState::Idle => 2,
+            LinkState::Down => 1,
+            LinkState::Closed => 0,
+        }
+    }
 }
 
 /// What callers and driver share.
@@ -45,10 +86,15 @@ pub(super) struct Shared<P: LinkProtocol> {
     running: AtomicBool,
     start: Instant,
     pub(super) name: Arc<str>,
+    /// Which of the links to its server this is.
+    pub(super) number: usize,
     pub(super) address: Address,
     pub(super) protocol: Arc<P>,
     pub(super) options: LinkOptions,
     pub(super) gate: DialGate,
+    pub(super) faults: Faults,
+    /// About how many bytes are in flight, for whoever chooses among the links to a server; kept only where there are several.
+    pub(super) load: Option<AtomicUsize>,
     pub(super) state: watch::Sender<LinkState>,
     #[cfg(feature = "tracing")]
     log: crate::log::Limiter,
@@ -67,6 +113,8 @@ pub(super) struct Guarded<P: LinkProtocol> {
     pub(super) stop: Option<Tick>,
     /// Somebody wants a connection without having a command for it.
     pub(super) dial_wanted: bool,
+    /// What may be submitted again by itself.
+    pub(super) retries: RetryBudget,
     /// A caller found a reply it could not trust, on the connection with this number.
     pub(super) distrusted: Option<(u64, &'static str)>,
 }
@@ -74,23 +122,35 @@ pub(super) struct Guarded<P: LinkProtocol> {
 impl<P: LinkProtocol> Shared<P> {
     pub(super) fn new(
         name: Arc<str>,
+        number: usize,
         address: Address,
         protocol: Arc<P>,
         options: LinkOptions,
         gate: DialGate,
     ) -> Shared<P> {
+        let load = gate.has_several().then(AtomicUsize::default);
         let connection = Connection::new(protocol.clone(), options.limits.clone());
-        let guarded =
-            Guarded { connection, driver: None, inline: None, stop: None, dial_wanted: false, distrusted: None };
+        let guarded = Guarded {
+            connection,
+            driver: None,
+            inline: None,
+            stop: None,
+            dial_wanted: false,
+            retries: RetryBudget::default(),
+            distrusted: None,
+        };
         Shared {
             guarded: Mutex::new(guarded),
             running: AtomicBool::new(false),
             start: Instant::now(),
             name,
+            number,
             address,
             protocol,
             options,
             gate,
+            faults: Faults::default(),
+            load,
             state: watch::Sender::new(LinkState::Idle),
             #[cfg(feature = "tracing")]
             log: crate::log::Limiter::default(),
@@ -102,6 +162,11 @@ impl<P: LinkProtocol> Shared<P> {
     #[inline]
     pub(super) fn lock(&self) -> Lock<'_, P> {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine, of whoever shares it with nobody.
+    pub(super) fn connection_mut(&mut self) -> &mut Connection<P, Waker> {
+        &mut self.guarded.get_mut().unwrap_or_else(PoisonError::into_inner).connection
     }
 
     pub(super) fn now(&self) -> Tick {
@@ -133,6 +198,20 @@ impl<P: LinkProtocol> Shared<P> {
         self.running.store(false, Ordering::Release);
     }
 
+    /// Tells whoever watches how the way to the server stands now. What is closed stays closed.
+    pub(super) fn set_state(&self, state: LinkState) {
+        let changes = |now: &mut LinkState| {
+            let changes = *now != state && *now != LinkState::Closed;
+            if changes {
+                *now = state;
+            }
+            changes
+        };
+        if self.state.send_if_modified(changes) {
+            self.gate.set_state(self.number, state);
+        }
+    }
+
     /// Asks the driver to end, at `until` at the latest; without a driver the link ends at once.
     pub(super) fn stop(&self, until: Tick) {
         let mut woken = Vec::new();
@@ -142,7 +221,7 @@ impl<P: LinkProtocol> Shared<P> {
         let driver = guarded.driver.take();
         if !self.is_served() {
             drop(guarded);
-            self.state.send_replace(LinkState::Closed);
+            self.set_state(LinkState::Closed);
         } else {
             drop(guarded);
         }
@@ -180,7 +259,9 @@ impl<P: LinkProtocol> Shared<P> {
             if let Some(observer) = &self.options.observer {
                 observer(&event);
             }
-            self.log.event(&event);
+            if self.options.is_logged || matches!(event, Event::TlsFilesRefused { .. }) {
+                self.log.event(&event);
+            }
         }
     }
 }

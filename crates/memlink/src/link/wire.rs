@@ -1,15 +1,19 @@
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use memlink_core::{Broken, Framed, Incoming, Limits, Phase, Tick, Transmit};
+use memlink_core::{Broken, Cause, Framed, Incoming, Limits, Phase, Tick, Transmit};
 
 use super::LinkProtocol;
+use super::call::COMMAND_LEN;
 use super::connect::broken;
+use super::driver::SILENT;
 use super::linger::Linger;
-use super::shared::{Shared, wake_all};
-use crate::transport::Transport;
+use super::shared::{Guarded, Shared, Suspension, wake_all};
+use crate::transport::{InlineWrite, Transport};
 
 /// One connection while it lives: the socket, what was read from it and what is being written to it.
 ///
@@ -36,6 +40,17 @@ pub(super) struct Wire<P: LinkProtocol> {
     pub(super) is_open: bool,
     /// The server has answered a user's command.
     pub(super) is_proved: bool,
+    /// Suspended until something comes.
+    pub(super) is_silent: bool,
+    silence: Silence,
+}
+
+/// Commands that got no reply while not a byte came.
+#[derive(Debug, Default)]
+struct Silence {
+    since: Option<Tick>,
+    /// How many had been abandoned on this connection when it began.
+    abandoned_before: u64,
 }
 
 /// How a turn has left the connection.
@@ -85,7 +100,29 @@ impl<P: LinkProtocol> Wire<P> {
             opened_at: now,
             is_open: false,
             is_proved: false,
+            is_silent: false,
+            silence: Silence::default(),
         }
+    }
+
+    /// The way for callers to write by themselves, where there is one.
+    pub(super) fn inline(&self) -> Option<Arc<dyn InlineWrite>> {
+        self.transport.inline()
+    }
+
+    /// Whether another connection should take its place before it comes to an end by itself.
+    pub(super) fn is_worn(&self) -> bool {
+        self.transport.is_worn()
+    }
+
+    /// There is no other one so far: it has to last for some time more.
+    pub(super) fn bear_wear(&mut self) {
+        self.transport.bear_wear();
+    }
+
+    /// Where the connection leads, as far as the system knows.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.transport.peer()
     }
 
     /// One turn.
@@ -202,6 +239,9 @@ impl<P: LinkProtocol> Wire<P> {
                     let mut guarded = shared.lock();
                     self.is_proved |= self.is_open;
                     let handled = guarded.connection.handle_replies(now, &mut self.incoming, woken);
+                    if std::mem::take(&mut self.is_silent) {
+                        guarded.connection.resume();
+                    }
                     self.is_open |= *guarded.connection.phase() == Phase::Open;
                     handled
                 };
@@ -232,7 +272,9 @@ impl<P: LinkProtocol> Wire<P> {
         {
             let mut guarded = shared.lock();
             guarded.connection.poll_sent(&mut self.incoming);
+            self.note_silence(&guarded);
             guarded.connection.handle_timeout(now, &mut self.transmit, woken)?;
+            self.suspend_if_silent(shared.options.suspension, &mut guarded, now, woken);
         }
         self.transmit.drop_cut();
         if now >= self.incoming.poll_timeout().min(self.blocked_until()) {
@@ -253,6 +295,24 @@ impl<P: LinkProtocol> Wire<P> {
             self.is_shrunk = true;
         }
         Ok(())
+    }
+
+    /// Whether the silence, if there is one, is still the same.
+    fn note_silence(&mut self, guarded: &Guarded<P>) {
+        let since = self.incoming.silent_since();
+        if self.silence.since != since {
+            self.silence = Silence { since, abandoned_before: guarded.connection.stats().abandoned };
+        }
+    }
+
+    /// A server that lets commands wait for replies until nobody waits any more, and says nothing at all meanwhile, is not given more
+    /// of them. One that is slow is: something comes from it. It is asked again when something comes, or on a new connection.
+    fn suspend_if_silent(&mut self, rule: Suspension, guarded: &mut Guarded<P>, now: Tick, woken: &mut Vec<Waker>) {
+        let Some(since) = self.silence.since else { return };
+        let unanswered = guarded.connection.stats().abandoned.saturating_sub(self.silence.abandoned_before);
+        if unanswered >= u64::from(rule.commands) && now >= since.after(rule.silence) {
+            self.is_silent |= guarded.connection.suspend(Cause::Down(SILENT.to_owned()), woken);
+        }
     }
 
     /// Looks at what callers have left, and takes what is to be written unless it pays to wait a turn for more.
@@ -294,6 +354,11 @@ impl<P: LinkProtocol> Wire<P> {
             if guarded.connection.has_too_many_abandoned() {
                 return Err(Broken::Abandoned);
             }
+        }
+        if let Some(load) = &shared.load {
+            let commands = guarded.connection.in_flight() * COMMAND_LEN;
+            let bytes = guarded.connection.queued_bytes() + self.transmit.remaining() + self.incoming.lacking();
+            load.store(commands + bytes, Ordering::Relaxed);
         }
         let driven = Driven {
             timeout: guarded.connection.poll_timeout(),

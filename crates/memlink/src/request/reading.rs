@@ -28,6 +28,17 @@ pub(crate) mod sealed {
 
         /// Turns the command's output into the request's.
         fn read(&self, verb: &V, output: V::Output, client: &Client, server: &Arc<str>) -> Result<Self::Output, Error>;
+
+        /// The result of a request that no server has seen, where the user takes that for a miss or does without the write; `None` where
+        /// there is no plain one.
+        fn without_server(&self) -> Option<Self::Output> {
+            None
+        }
+
+        /// Whether the request changes nothing.
+        fn is_read(&self) -> bool {
+            false
+        }
     }
 }
 
@@ -56,6 +67,14 @@ impl Read<Get> for Fetched {
         }
         Ok(Some(Value::new(key.clone(), got)))
     }
+
+    fn without_server(&self) -> Option<Option<Value>> {
+        Some(None)
+    }
+
+    fn is_read(&self) -> bool {
+        true
+    }
 }
 
 /// `bool`: whether there is such an item.
@@ -67,6 +86,10 @@ impl Read<Get> for Present {
 
     fn read(&self, verb: &Get, output: OutputOf<Get>, client: &Client, server: &Arc<str>) -> Result<bool, Error> {
         Fetched { takes_win: false }.read(verb, output, client, server).map(|found| found.is_some())
+    }
+
+    fn without_server(&self) -> Option<bool> {
+        Some(false)
     }
 }
 
@@ -86,6 +109,10 @@ impl Read<Set> for Done {
             )),
         }
     }
+
+    fn without_server(&self) -> Option<()> {
+        Some(())
+    }
 }
 
 /// `bool`: whether the value was stored.
@@ -97,6 +124,10 @@ impl Read<Set> for AddedOrNot {
 
     fn read(&self, verb: &Set, output: OutputOf<Set>, client: &Client, server: &Arc<str>) -> Result<bool, Error> {
         Ok(Full.read(verb, output, client, server)?.outcome == SetOutcome::Stored)
+    }
+
+    fn without_server(&self) -> Option<bool> {
+        Some(false)
     }
 }
 
@@ -157,6 +188,10 @@ impl Read<Delete> for Deleted {
             )),
         }
     }
+
+    fn without_server(&self) -> Option<bool> {
+        Some(false)
+    }
 }
 
 /// `Option<u64>`: the number afterwards, or `None` when there is no such item.
@@ -185,6 +220,10 @@ impl Read<Arithmetic> for Number {
             }
         }
     }
+
+    fn without_server(&self) -> Option<Option<u64>> {
+        Some(None)
+    }
 }
 
 /// `Option<ItemInfo>`: what the server knows of an item.
@@ -202,5 +241,13 @@ impl Read<Debug> for Described {
         server: &Arc<str>,
     ) -> Result<Option<ItemInfo>, Error> {
         output.map_err(|fault| Error::fault(server.clone(), &fault))
+    }
+
+    fn without_server(&self) -> Option<Option<ItemInfo>> {
+        Some(None)
+    }
+
+    fn is_read(&self) -> bool {
+        true
     }
 }

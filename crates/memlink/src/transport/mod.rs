@@ -2,6 +2,7 @@
 
 mod address;
 mod race;
+mod resolve;
 mod socket;
 mod tcp;
 #[cfg(feature = "tls-own-provider")]
@@ -11,6 +12,7 @@ mod unix;
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,6 +22,8 @@ use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 pub use address::{Address, AddressError};
+pub use resolve::{Resolve, ResolveFuture};
+pub(crate) use resolve::{Resolver, is_literal};
 pub use tcp::TcpOptions;
 #[cfg(feature = "tls-own-provider")]
 pub use tls::{Tls, TlsError, TlsPin, TlsVersion};
@@ -107,6 +111,35 @@ impl Transport {
         }
     }
 
+    /// Whether another stream should take its place before it comes to an end by itself.
+    pub(crate) fn is_worn(&self) -> bool {
+        #[cfg(feature = "tls-own-provider")]
+        if let Transport::Tls(tls) = self {
+            return tls.is_worn();
+        }
+        false
+    }
+
+    /// There is no other one so far: it has to last for some time more.
+    pub(crate) fn bear_wear(&mut self) {
+        #[cfg(feature = "tls-own-provider")]
+        if let Transport::Tls(tls) = self {
+            tls.bear_wear();
+        }
+    }
+
+    /// Where it leads, when it is a socket of the system's that leads to another machine.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Transport::Tcp(tcp) => tcp.read.peer_addr().ok(),
+            #[cfg(unix)]
+            Transport::Unix(_) => None,
+            Transport::Other(_) => None,
+            #[cfg(feature = "tls-own-provider")]
+            Transport::Tls(tls) => tls.peer(),
+        }
+    }
+
     /// The way for callers to write by themselves, where the stream has one. A stream that encrypts has none: that work does
     /// not belong into a caller's turn.
     pub(crate) fn inline(&self) -> Option<Arc<dyn InlineWrite>> {
@@ -122,9 +155,17 @@ impl Transport {
 }
 
 /// Opens a stream to `address`; a host name is resolved anew each time.
-pub(crate) async fn open(address: &Address, tcp_options: &TcpOptions, limit: Duration) -> io::Result<Transport> {
+pub(crate) async fn open(
+    address: &Address,
+    tcp_options: &TcpOptions,
+    resolver: &Resolver,
+    limit: Duration,
+) -> io::Result<Transport> {
     match address {
-        Address::Tcp { host, port } => tcp::open(host, *port, tcp_options, limit).await.map(Transport::Tcp),
+        Address::Tcp { host, port } => {
+            let addresses = resolver.to_dial(host, *port).await?;
+            tcp::open(addresses, tcp_options, limit).await.map(Transport::Tcp)
+        }
         #[cfg(unix)]
         Address::Unix(path) => unix::open(path).await.map(Transport::Unix),
         #[cfg(not(unix))]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::race;
 
@@ -50,12 +50,8 @@ impl Default for TcpOptions {
     }
 }
 
-/// Resolves `host` and connects to whichever of its addresses answers first. The caller bounds the time of all by `limit`.
-pub(super) async fn open(host: &str, port: u16, options: &TcpOptions, limit: Duration) -> io::Result<Tcp> {
-    let mut addresses: Vec<_> = lookup_host((host, port)).await?.collect();
-    if addresses.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-    }
+/// Connects to whichever of a server's addresses answers first. The caller bounds the time of all by `limit`.
+pub(super) async fn open(mut addresses: Vec<SocketAddr>, options: &TcpOptions, limit: Duration) -> io::Result<Tcp> {
     if let Some(local) = options.local_address {
         addresses.retain(|address| address.is_ipv4() == local.is_ipv4());
     }
@@ -96,9 +92,12 @@ async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStr
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::transport::Resolver;
 
     #[tokio::test]
     async fn a_socket_is_set_up_as_it_was_asked() {
@@ -112,7 +111,8 @@ mod tests {
             receive_buffer: Some(30_000),
             local_address: "127.0.0.1".parse().ok(),
         };
-        let tcp = open("localhost", port, &options, Duration::from_secs(20)).await.unwrap();
+        let addresses = Resolver::default().to_dial("localhost", port).await.unwrap();
+        let tcp = open(addresses, &options, Duration::from_secs(20)).await.unwrap();
         let socket = SockRef::from(tcp.read.as_ref());
         assert!(!socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
         #[cfg(target_os = "linux")]
@@ -122,7 +122,8 @@ mod tests {
             // Linux doubles them, for its own use.
             assert_eq!((socket.send_buffer_size().unwrap(), socket.recv_buffer_size().unwrap()), (40_000, 60_000));
         }
-        let tcp = open("127.0.0.1", port, &TcpOptions::default(), Duration::from_secs(20)).await.unwrap();
+        let addresses = vec![(Ipv4Addr::LOCALHOST, port).into()];
+        let tcp = open(addresses, &TcpOptions::default(), Duration::from_secs(20)).await.unwrap();
         assert!(SockRef::from(tcp.read.as_ref()).tcp_nodelay().unwrap());
     }
 }

@@ -75,6 +75,7 @@ fn every_default_is_the_one_in_the_code() {
         ("| `wait_when_full` | true |", "wait_when_full: true"),
         ("| `connections_per_server` | 1 |", "connections_per_server: 1"),
         ("| `dial_timeout` | 1 s |", "dial_timeout: 1s"),
+        ("| `resolve_interval` | 30 s |", "resolve_interval: Some(30s)"),
         ("| `backoff` base | 50 ms |", "backoff: (50ms, "),
         ("| `backoff` cap | 3 s |", ", 3s)"),
     ] {
@@ -93,7 +94,11 @@ fn every_fixed_number_is_the_one_in_the_code() {
             panic!("not a row: {row}");
         };
         let declared = read(path).lines().any(|line| {
-            let line = line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+            let line = line
+                .trim_start()
+                .trim_start_matches("pub(crate) ")
+                .trim_start_matches("pub(super) ")
+                .trim_start_matches("pub ");
             line.starts_with(&format!("const {name}: ")) && line.ends_with(&format!(" = {value};"))
         });
         assert!(declared, "{path} does not say {name} = {value}");

@@ -15,7 +15,8 @@ const STOREYS: &[&[&str]] = &[
     &["retry"],
     &["pool"],
     &["cluster"],
-    &["builder", "client", "fan_out", "lease", "request", "servers", "stats", "value", "verbs"],
+    &["discovery"],
+    &["builder", "client", "fan_out", "lease", "probe", "request", "servers", "stats", "value", "verbs"],
 ];
 
 /// Names that the crate's root gives to what lies in the topmost storey.

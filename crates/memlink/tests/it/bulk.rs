@@ -194,6 +194,20 @@ async fn a_bulk_request_keeps_its_order_on_several_connections() {
     }
 }
 
+/// However many they are: tokio lets a task go on for only so long, and then it has to be asked again in the same order.
+#[tokio::test]
+async fn a_long_bulk_request_keeps_its_order() {
+    let memcached = Memcached::start();
+    let client = memcached.client().await;
+    client.set_many((0..2_000).map(|n| ("n", n.to_string()))).await.all().unwrap();
+    assert_eq!(client.get("n").await.unwrap().unwrap(), "1999");
+    let batch = (0..2_000)
+        .fold(client.batch().set("all", ""), |batch, n| batch.store(SetMode::Append, "all", format!("{n} "), None));
+    batch.await.all().unwrap();
+    let want: String = (0..2_000).map(|n| format!("{n} ")).collect();
+    assert_eq!(client.get("all").await.unwrap().unwrap(), *want);
+}
+
 #[tokio::test]
 async fn one_dead_server_spoils_its_own_keys() {
     let (mut old, _new, client) = two().await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use memlink::{Client, Limits};
+use memlink::{Client, Limits, Settings};
 
 use crate::memcached::{Memcached, patient};
 use crate::wait::until;
@@ -179,12 +179,14 @@ async fn check_open(flavour: &str) {
     println!("{flavour}: {dropped} drop points, wrong replies 0, new connections 0");
 }
 
-/// The same while there is hardly any room: requests are in line and admitted before they are sent.
-async fn check_crowded(flavour: &str) {
-    let memcached = Memcached::start();
-    let limits = Limits { in_flight_max: 2, stall_timeout: MINUTE, ..Limits::default() };
-    let client = memcached.client_with(patient().limits(limits)).await;
-    prepare(&client).await;
+/// There is hardly any room: requests are in line and admitted before they are sent.
+pub(crate) fn crowded() -> Settings {
+    patient().limits(Limits { in_flight_max: 2, stall_timeout: MINUTE, ..Limits::default() })
+}
+
+/// The same with others who want the room; the client is [`crowded`].
+pub(crate) async fn drop_in_a_crowd(client: &Client) -> usize {
+    prepare(client).await;
     let crowd: Vec<_> = (0..3)
         .map(|_| {
             let client = client.clone();
@@ -195,25 +197,24 @@ async fn check_crowded(flavour: &str) {
             })
         })
         .collect();
-    let dropped = drop_everywhere(&client).await;
+    let dropped = drop_everywhere(client).await;
     for member in crowd {
         assert!(!member.is_finished(), "a wrong reply or an error in the crowd");
         member.abort();
         assert!(member.await.unwrap_err().is_cancelled());
     }
-    nothing_is_left(&client).await;
+    nothing_is_left(client).await;
     assert!(client.stats().servers[0].counters.waited > 0);
-    println!("{flavour}: {dropped} drop points in a crowd, wrong replies 0, new connections 0");
+    dropped
 }
 
-/// The same while there is no connection yet: the dial goes on for others.
-async fn check_cold(flavour: &str) {
-    let memcached = Memcached::start();
-    prepare(&memcached.client().await).await;
+/// The same while there is no connection yet: the dial goes on for others. Each client is a new one.
+pub(crate) async fn drop_while_dialling(client: impl Fn() -> Client) -> usize {
+    prepare(&client()).await;
     let mut dropped = 0;
     for (name, start) in REQUESTS {
         for polls in 1.. {
-            let client = Client::builder().server(memcached.server()).settings(patient()).build().unwrap();
+            let client = client();
             let has_ended = poll_and_drop(start(&client), polls, Pace::Woken).await;
             others_are_well(&client, &format!("{name}, {polls} polls before the connection")).await;
             assert_eq!(client.stats().servers[0].counters.opened, 1, "{name}");
@@ -223,6 +224,19 @@ async fn check_cold(flavour: &str) {
             dropped += 1;
         }
     }
+    dropped
+}
+
+async fn check_crowded(flavour: &str) {
+    let memcached = Memcached::start();
+    let dropped = drop_in_a_crowd(&memcached.client_with(crowded()).await).await;
+    println!("{flavour}: {dropped} drop points in a crowd, wrong replies 0, new connections 0");
+}
+
+async fn check_cold(flavour: &str) {
+    let memcached = Memcached::start();
+    let client = || Client::builder().server(memcached.server()).settings(patient()).build().unwrap();
+    let dropped = drop_while_dialling(client).await;
     println!("{flavour}: {dropped} drop points from the dial on, wrong replies 0, connections one each");
 }
 

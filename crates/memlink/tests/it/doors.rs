@@ -40,10 +40,17 @@ impl Door {
     ];
 }
 
+/// A server behind it, which ends with this.
+pub(crate) struct House {
+    at: Server,
+    settings: Settings,
+    _server: TestServer,
+}
+
 /// A client whose way it is, and the server, which ends with it.
 pub(crate) struct Opened {
     pub(crate) client: Client,
-    _server: TestServer,
+    _house: House,
 }
 
 /// Bytes that a narrow pipe holds in each direction.
@@ -51,6 +58,14 @@ const NARROW: usize = 500;
 
 impl Opened {
     pub(crate) async fn start(door: Door, settings: Settings) -> Opened {
+        let house = House::start(door, settings).await;
+        let builder = Client::builder().server(house.at.clone()).settings(house.settings.clone());
+        Opened { client: builder.connect().await.expect("it answers"), _house: house }
+    }
+}
+
+impl House {
+    async fn start(door: Door, settings: Settings) -> House {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let path: PathBuf = std::env::temp_dir().join(format!("memlink-door-{}-{number}.sock", std::process::id()));
@@ -68,8 +83,12 @@ impl Opened {
             Door::Unix => Server::unix(&path),
             _ => Server::tcp(&server.address()).expect("an address"),
         };
-        let client = Client::builder().server(at).settings(settings).connect().await.expect("it answers");
-        Opened { client, _server: server }
+        House { at, settings, _server: server }
+    }
+
+    /// Not dialled yet.
+    fn client(&self) -> Client {
+        Client::builder().server(self.at.clone()).settings(self.settings.clone()).build().expect("options")
     }
 }
 
@@ -102,15 +121,66 @@ impl Connector for Narrow {
 }
 
 /// As over TCP, in `cancel.rs`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_request_harms_nobody_behind_any_door() {
+async fn check_open(door: Door, flavour: &str) {
+    let opened = Opened::start(door, patient()).await;
+    cancel::prepare(&opened.client).await;
+    let dropped = cancel::drop_everywhere(&opened.client).await;
+    cancel::nothing_is_left(&opened.client).await;
+    println!("{door:?}, {flavour}: {dropped} drop points, wrong replies 0, new connections 0");
+}
+
+async fn check_crowded(door: Door, flavour: &str) {
+    let opened = Opened::start(door, cancel::crowded()).await;
+    let dropped = cancel::drop_in_a_crowd(&opened.client).await;
+    println!("{door:?}, {flavour}: {dropped} drop points in a crowd, wrong replies 0, new connections 0");
+}
+
+async fn check_cold(door: Door, flavour: &str) {
+    let house = House::start(door, patient()).await;
+    let dropped = cancel::drop_while_dialling(|| house.client()).await;
+    println!("{door:?}, {flavour}: {dropped} drop points from the dial on, wrong replies 0, connections one each");
+    assert!(dropped > 0);
+}
+
+#[tokio::test]
+async fn a_dropped_request_harms_nobody_behind_any_door_on_one_thread() {
     for door in Door::ALL {
-        let opened = Opened::start(*door, patient()).await;
-        cancel::prepare(&opened.client).await;
-        let dropped = cancel::drop_everywhere(&opened.client).await;
-        cancel::nothing_is_left(&opened.client).await;
-        println!("{door:?}: {dropped} drop points, wrong replies 0, new connections 0");
-        assert!(dropped > 0);
+        check_open(*door, "current_thread").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_request_harms_nobody_behind_any_door_on_two_threads() {
+    for door in Door::ALL {
+        tokio::spawn(check_open(*door, "multi_thread")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_request_harms_nobody_in_a_crowd_behind_any_door_on_one_thread() {
+    for door in Door::ALL {
+        check_crowded(*door, "current_thread").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_request_harms_nobody_in_a_crowd_behind_any_door_on_two_threads() {
+    for door in Door::ALL {
+        tokio::spawn(check_crowded(*door, "multi_thread")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_request_dropped_while_dialling_harms_nobody_behind_any_door_on_one_thread() {
+    for door in Door::ALL {
+        check_cold(*door, "current_thread").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_dropped_while_dialling_harms_nobody_behind_any_door_on_two_threads() {
+    for door in Door::ALL {
+        tokio::spawn(check_cold(*door, "multi_thread")).await.unwrap();
     }
 }
 
@@ -136,7 +206,7 @@ async fn the_local_address_is_the_one_that_was_chosen() {
     assert!(error.to_string().contains("family"), "{error}");
 }
 
-fn users(password: &str) -> Vec<User> {
+pub(crate) fn users(password: &str) -> Vec<User> {
     vec![User { name: "ada".to_owned(), password: password.to_owned() }]
 }
 

@@ -123,7 +123,7 @@ async fn an_unchanged_value_is_left_out_by_either_side() {
         assert_eq!(client.get("k").unless_cas(cas).await.show(), "\"\" unchanged");
         assert_eq!(client.get("k").unless_cas(cas + 1).await.show(), "\"value\"");
         let executed = server.executed();
-        let line = executed.iter().map(|command| &command.line).find(|line| line.starts_with(b"mg ")).unwrap();
+        let line = executed.iter().map(|command| &command.line).find(|line| line.starts_with(b"mg k ")).unwrap();
         let condition = format!(" C{cas} ");
         let asks = line.windows(condition.len()).any(|window| window == condition.as_bytes());
         assert_eq!(asks, is_asked, "{version:?}: {line:?}");

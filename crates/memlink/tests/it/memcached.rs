@@ -46,11 +46,15 @@ impl Memcached {
         Memcached::start_at(listen, options, port, Some(holder), None)
     }
 
-    /// Whether it was built with TLS (`-Z`).
+    /// It has to be one that was built with TLS (`-Z`).
     #[cfg(feature = "tls")]
-    pub(crate) fn speaks_tls() -> bool {
+    pub(crate) fn must_speak_tls() {
         let help = Command::new(program()).arg("-h").output().expect("memcached runs");
-        String::from_utf8_lossy(&help.stdout).contains("--enable-ssl")
+        assert!(
+            String::from_utf8_lossy(&help.stdout).contains("--enable-ssl"),
+            "{:?} was built without TLS: install Debian's package memcached, or name a binary that has -Z in MEMCACHED",
+            program()
+        );
     }
 
     /// On a Unix socket instead of a port.

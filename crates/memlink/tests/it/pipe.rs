@@ -25,12 +25,12 @@ pub(crate) enum Dialled {
 
 /// The connector, and where the test finds the ends of its connections.
 pub(crate) struct Pipes {
-    ends: mpsc::UnboundedReceiver<DuplexStream>,
+    ends: mpsc::UnboundedReceiver<End>,
     state: Arc<State>,
 }
 
 struct State {
-    ends: mpsc::UnboundedSender<DuplexStream>,
+    ends: mpsc::UnboundedSender<End>,
     buffer_len: usize,
     dialled: Mutex<Dialled>,
     dials: AtomicUsize,
@@ -40,7 +40,8 @@ struct State {
 struct Dialer(Arc<State>);
 
 impl Connector for Dialer {
-    fn connect(&self, _address: &Address) -> ConnectFuture {
+    fn connect(&self, address: &Address) -> ConnectFuture {
+        let address = address.to_string();
         self.0.dials.fetch_add(1, Ordering::SeqCst);
         let dialled = *self.0.dialled.lock().unwrap();
         let state = self.0.clone();
@@ -51,7 +52,10 @@ impl Connector for Dialer {
                     if let Dialled::Greeted(text) = dialled {
                         far.write_all(text.as_bytes()).await?;
                     }
-                    state.ends.send(far).map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+                    state
+                        .ends
+                        .send(End { stream: far, address })
+                        .map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
                     Ok(Box::pin(near) as Pin<Box<dyn Stream>>)
                 }
                 Dialled::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
@@ -93,28 +97,41 @@ impl Pipes {
 
     /// The next connection, before a word was said.
     pub(crate) async fn accept(&mut self) -> End {
-        End(self.ends.recv().await.expect("the client is there"))
+        self.ends.recv().await.expect("the client is there")
     }
 
     /// The next connection, after the opening exchange.
     pub(crate) async fn open(&mut self) -> End {
         let mut end = self.accept().await;
-        end.expect("version\r\n").await;
-        end.say("VERSION 1.6.45\r\n").await;
-        end.expect("mn\r\n").await;
-        end.say("MN\r\n").await;
+        end.greet().await;
         end
     }
 }
 
 /// The server's end of one connection.
-pub(crate) struct End(DuplexStream);
+pub(crate) struct End {
+    stream: DuplexStream,
+    address: String,
+}
 
 impl End {
+    /// What the client has dialled.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The opening exchange.
+    pub(crate) async fn greet(&mut self) {
+        self.expect("version\r\n").await;
+        self.say("VERSION 1.6.45\r\n").await;
+        self.expect("mg memlink:probe s Oprobe\r\n").await;
+        self.say("EN Oprobe\r\n").await;
+    }
+
     /// Reads exactly this.
     pub(crate) async fn expect(&mut self, text: &str) {
         let mut bytes = vec![0; text.len()];
-        let read = self.0.read_exact(&mut bytes).await;
+        let read = self.stream.read_exact(&mut bytes).await;
         assert!(read.is_ok(), "the client closed instead of {text:?}");
         assert_eq!(String::from_utf8_lossy(&bytes), text);
     }
@@ -122,7 +139,7 @@ impl End {
     /// Reads whatever is there; `None` when the client has closed.
     pub(crate) async fn some_or_end(&mut self) -> Option<String> {
         let mut bytes = vec![0; 1 << 16];
-        let n = self.0.read(&mut bytes).await.expect("a stream in memory has no errors");
+        let n = self.stream.read(&mut bytes).await.expect("a stream in memory has no errors");
         (n > 0).then(|| String::from_utf8_lossy(&bytes[..n]).into_owned())
     }
 
@@ -131,19 +148,19 @@ impl End {
     }
 
     pub(crate) async fn say(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).await.expect("the client reads");
+        self.stream.write_all(text.as_bytes()).await.expect("the client reads");
     }
 
     /// Nothing comes for a while.
     pub(crate) async fn expect_nothing(&mut self, time: Duration) {
-        let read = tokio::time::timeout(time, self.0.read_u8()).await;
+        let read = tokio::time::timeout(time, self.stream.read_u8()).await;
         assert!(read.is_err(), "something came: {read:?}");
     }
 
     /// The client closes without another byte.
     pub(crate) async fn expect_end(&mut self) {
         let mut rest = Vec::new();
-        self.0.read_to_end(&mut rest).await.expect("an end");
+        self.stream.read_to_end(&mut rest).await.expect("an end");
         assert_eq!(String::from_utf8_lossy(&rest), "");
     }
 }

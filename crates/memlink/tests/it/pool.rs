@@ -93,3 +93,55 @@ async fn a_bulk_get_of_too_much_harms_nobody_else() {
     assert!(small.iter().all(|got| got.show() == "\"v\""));
     assert_eq!(client.stats().servers[0].counters.opened, 1);
 }
+
+/// A reply of a megabyte does not hold up replies of a few bytes, nor does a value that is being stored.
+#[tokio::test]
+async fn what_is_large_has_a_lane_of_its_own() {
+    let mut pipes = Pipes::new(1 << 10);
+    let client = pipes.client(patient().large_lane(100_000, 1).timeout(Duration::from_secs(20)));
+    let large = tokio::spawn(client.get("large").large().into_future());
+    let mut large_end = pipes.open().await;
+    large_end.expect("mg large v\r\n").await;
+    large_end.say("VA 1000000\r\nxxx").await;
+    let set = tokio::spawn(client.set("k", vec![b'x'; 200_000]).into_future());
+    // The value lies behind the large reply; small ones have a connection of their own.
+    let small = tokio::spawn(client.get("small").into_future());
+    let mut end = pipes.open().await;
+    end.expect("mg small v\r\n").await;
+    end.say("EN\r\n").await;
+    assert_eq!(small.await.unwrap().show(), "none");
+    large_end.expect("ms k 200000\r\nxxx").await;
+    // The loss of the one does not touch the other.
+    drop(large_end);
+    assert_eq!(large.await.unwrap().show(), "ConnectionLost Unknown");
+    set.abort();
+    let small = tokio::spawn(client.get("small").into_future());
+    end.expect("mg small v\r\n").await;
+    end.say("EN\r\n").await;
+    assert_eq!(small.await.unwrap().show(), "none");
+}
+
+/// The next command goes where the least is in flight.
+#[tokio::test]
+async fn the_connection_with_the_least_in_flight_is_chosen() {
+    let mut pipes = Pipes::new(1 << 16);
+    let client = pipes.client(patient().connections_per_server(2).timeout(Duration::from_secs(20)));
+    let mut asked = vec![tokio::spawn(client.get("k").into_future()), tokio::spawn(client.get("k").into_future())];
+    let (mut busy, mut free) = (pipes.open().await, pipes.open().await);
+    busy.expect("mg k v\r\n").await;
+    free.expect("mg k v\r\n").await;
+    free.say("EN\r\n").await;
+    // One reply is of many bytes and does not come to its end: whatever is asked meanwhile goes the other way.
+    busy.say("VA 1000000\r\nxxx").await;
+    crate::wait::until("one is answered", || client.stats().servers[0].counters.replied == 1).await;
+    for _ in 0..10 {
+        asked.push(tokio::spawn(client.get("k").into_future()));
+        free.expect("mg k v\r\n").await;
+        free.say("EN\r\n").await;
+        crate::wait::until("it is answered", || asked.last().is_some_and(|asked| asked.is_finished())).await;
+    }
+    drop((busy, free, client));
+    for asked in asked {
+        let _ = asked.await;
+    }
+}

@@ -141,12 +141,20 @@ async fn a_server_that_wants_credentials_says_so() {
     std::fs::remove_file(&file).unwrap();
 }
 
+/// It may be another's: nothing is sent to it, the password least of all.
 #[tokio::test]
-async fn credentials_do_no_harm_where_none_are_wanted() {
-    let memcached = Memcached::start();
-    let credentials = Credentials::new("ada", "lovelace").unwrap();
-    let client = Client::builder().server(memcached.server()).credentials(credentials).connect().await.unwrap();
-    assert_eq!(client.get("memlink_auth").await.show(), "none");
+async fn a_server_that_wants_no_credentials_gets_none() {
+    let (memcached, new) = (Memcached::start(), TestServer::builder().record().start().await.unwrap());
+    for server in [memcached.server(), Server::tcp(&new.address()).unwrap()] {
+        let credentials = Credentials::new("ada", "lovelace").unwrap();
+        let client = Client::builder().server(server).settings(patient()).credentials(credentials).build().unwrap();
+        let error = client.get("k").await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Refused, Outcome::NotSent));
+        assert!(error.to_string().contains("asks for no authentication"), "{error}");
+    }
+    let executed = new.executed();
+    assert!(!executed.is_empty());
+    assert!(executed.iter().all(|command| command.line.starts_with(b"version")), "{executed:?}");
 }
 
 #[tokio::test]

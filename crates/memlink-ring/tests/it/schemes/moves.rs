@@ -1,6 +1,7 @@
 //! Where points do not depend on other servers, a removal moves only the keys of the server that is gone.
 
-use memlink_ring::schemes::{Scheme, Server};
+use memlink_ring::Router as _;
+use memlink_ring::schemes::{KeyPart, Scheme, Server};
 
 const INDEPENDENT: &[&str] = &[
     "libmemcached_ketama_default",
@@ -61,4 +62,24 @@ fn jump_and_ch3_move_none_when_the_last_server_goes() {
             assert!(from == to || from == 9, "{name}: {key} moved from {from} to {to}");
         }
     }
+}
+
+/// Another attempt leads elsewhere, and for all keys of one tag to the same place.
+#[test]
+fn stand_ins_are_spread_and_keep_tags_together() {
+    let servers: Vec<_> = (0..10).map(|n| Server::new(format!("10.0.0.{n}"), 11211).unwrap()).collect();
+    let part = KeyPart::Tag { open: b'{', close: b'}' };
+    let ring = Scheme::ketama().hashed_part(part).ring(&servers).unwrap();
+    let mut found = std::collections::HashSet::new();
+    for user in 0..200 {
+        let (name, mail) = (format!("{{{user}}}:name"), format!("mail:{{{user}}}"));
+        for attempt in 0..5 {
+            let server = ring.route_again(name.as_bytes(), attempt);
+            assert_eq!(ring.route_again(mail.as_bytes(), attempt), server);
+            found.insert(server);
+        }
+        let tries: std::collections::HashSet<_> = (0..20).map(|n| ring.route_again(name.as_bytes(), n)).collect();
+        assert!(tries.len() > 3, "user {user}: {tries:?}");
+    }
+    assert_eq!(found.len(), servers.len());
 }

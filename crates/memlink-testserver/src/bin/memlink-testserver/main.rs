@@ -46,7 +46,13 @@ fn serve(options: Options) -> io::Result<()> {
             .settings(options.settings)
             .port(options.port)
             .bind(options.addresses)
-            .unix_mode(options.unix_mode);
+            .unix_mode(options.unix_mode)
+            .faults(options.faults)
+            .seed(options.seed);
+        let builder = match options.socket_buffers {
+            Some(bytes) => builder.socket_buffers(bytes),
+            None => builder,
+        };
         let builder = match options.unix {
             Some(path) => builder.unix_socket(path),
             None => builder,
@@ -61,6 +67,9 @@ fn serve(options: Options) -> io::Result<()> {
                 _ = again.recv() => read_users(options.auth_file.as_deref(), &server),
                 () = server.stopped() => break,
             }
+        }
+        for handle in server.faults().handles() {
+            complain(&format!("{} struck {} times", handle.fault(), handle.injected()));
         }
         server.stop();
         Ok(())

@@ -5,7 +5,7 @@
 //! `-o name=value,…` are older than it, and any crate for it would also be built
 //! by everyone who only wants the library.
 
-use memlink_testserver::{Settings, User, Version};
+use memlink_testserver::{Fault, Settings, User, Version};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +29,9 @@ pub(crate) struct Options {
     pub(crate) unix_mode: u32,
     /// Holds the users.
     pub(crate) auth_file: Option<String>,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) seed: u64,
+    pub(crate) socket_buffers: Option<u32>,
 }
 
 pub(crate) const HELP: &str = "\
@@ -53,6 +56,23 @@ memlink-testserver: an embedded memcached for tests; memcached's own options
 -V, --version             print version and exit
 -h, --help                print this help and exit
     --speak=<version>     answer as 1.6.45 (default) or 1.6.18
+    --fault=<fault>       misbehave; may be given several times. What, and when:
+                          delay=10ms  delay=1ms..20ms  trickle=1/1ms
+                          coalesce=5ms  throttle=20000  freeze  close  reset
+                          half-close  stop-reading  kill  restart  lose
+                          swallow  duplicate  swap  wrong-opaque
+                          wrong-length=1  no-line-end  garbage=16
+                          error-line=<text>  instead=<text>  line-before=<text>
+                          line-after=<text>  stray=10ms/<text>  idle-close=1s
+                          refuse  reset-on-connect  close-on-connect
+                          silent-on-connect  banner=<text>  connections-max=10
+                          flap=300ms/300ms  mix=0.01
+                          followed by any of ,verb=mg ,key-prefix=user:
+                          ,after=10 ,every=10 ,chance=0.01 ,times=3 ,once
+                          ,in-reply=10 ,in-stream=4096 ,anywhere
+                          How often each struck is told at the end
+    --seed=<num>          decides what chance does (default: 0)
+    --socket-buffers=<num> bytes of each TCP socket's buffers
 Accepted for memcached's sake and ignored: -U -u -R -n -f -L -b -k -r -D
 ";
 
@@ -93,8 +113,11 @@ pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Asked, Str
     Ok(Asked::Serve(Box::new(options)))
 }
 
-/// `--speak` has no letter of memcached's; this one is free.
+/// These have no letters of memcached's; the ones here are free.
 const SPEAK: char = '=';
+const FAULT: char = '!';
+const SEED: char = '#';
+const SOCKET_BUFFERS: char = '%';
 
 const LONG_NAMES: &[(&str, char)] = &[
     ("port", 'p'),
@@ -125,6 +148,9 @@ const LONG_NAMES: &[(&str, char)] = &[
     ("auth-file", 'Y'),
     ("extended", 'o'),
     ("speak", SPEAK),
+    ("fault", FAULT),
+    ("seed", SEED),
+    ("socket-buffers", SOCKET_BUFFERS),
 ];
 
 fn takes_value(letter: char) -> bool {
@@ -148,6 +174,9 @@ fn takes_value(letter: char) -> bool {
             | 'Y'
             | 'o'
             | SPEAK
+            | FAULT
+            | SEED
+            | SOCKET_BUFFERS
     )
 }
 
@@ -160,6 +189,9 @@ impl Default for Options {
             unix: None,
             unix_mode: 0o700,
             auth_file: None,
+            faults: Vec::new(),
+            seed: 0,
+            socket_buffers: None,
         }
     }
 }
@@ -200,6 +232,9 @@ impl Options {
                 settings.version = Version::from_text(&value)
                     .ok_or_else(|| format!("cannot speak {value}, only 1.6.45 and 1.6.18"))?;
             }
+            FAULT => self.faults.extend(faults(&value)?),
+            SEED => self.seed = number(letter, &value)?,
+            SOCKET_BUFFERS => self.socket_buffers = Some(number(letter, &value)?),
             'B' if value == "binary" => return Err("there is no binary protocol here".into()),
             'U' | 'u' | 'R' | 'n' | 'f' | 'L' | 'b' | 'B' | 'k' | 'r' | 'D' => {}
             _ => return Err(format!("unknown option -{letter}")),
@@ -210,6 +245,17 @@ impl Options {
 
 fn number<T: std::str::FromStr>(letter: char, value: &str) -> Result<T, String> {
     value.parse().map_err(|_| format!("option -{letter} wants a number, not {value}"))
+}
+
+/// One fault, or all those of a mix.
+fn faults(value: &str) -> Result<Vec<Fault>, String> {
+    match value.strip_prefix("mix=") {
+        Some(rate) => match rate.parse() {
+            Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(Fault::mix(rate)),
+            _ => Err(format!("mix wants a part of all commands, from 0 to 1, not {rate}")),
+        },
+        None => Ok(vec![value.parse()?]),
+    }
 }
 
 /// `localhost` and empty parts aside, addresses must be numeric: a test server
@@ -301,6 +347,23 @@ mod tests {
     fn what_is_not_there_is_refused() {
         for line in ["-d", "-S", "-Z", "-B binary", "--speak 1.4", "-p", "-p x", "word", "-"] {
             assert!(read_words(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn faults_are_read_one_by_one() {
+        let Ok(Asked::Serve(options)) = read(
+            ["--fault", "error-line=SERVER_ERROR no,once", "--fault=mix=0.5", "--seed", "7", "--socket-buffers=4096"]
+                .map(str::to_owned)
+                .into_iter(),
+        ) else {
+            panic!("they can be read");
+        };
+        assert_eq!(options.faults[0], Fault::error_line("SERVER_ERROR no").once());
+        assert_eq!(options.faults[1..], Fault::mix(0.5));
+        assert_eq!((options.seed, options.socket_buffers), (7, Some(4096)));
+        for wrong in ["--fault explode", "--fault mix=2", "--seed x", "--fault"] {
+            assert!(read_words(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -48,6 +48,14 @@ pub(super) const OPTIONS: &[(&str, Set)] = &[
 ];
 
 impl Part {
+    pub(super) fn of(tls: Tls) -> Part {
+        Part { tls, ..Part::default() }
+    }
+
+    pub(super) fn into_tls(self) -> Tls {
+        self.tls
+    }
+
     fn change(&mut self, option: &'static str, change: impl FnOnce(Tls) -> Tls) -> Result<(), ConfigError> {
         self.option.get_or_insert(option);
         self.tls = change(std::mem::take(&mut self.tls));
@@ -104,6 +112,29 @@ mod tests {
         ] {
             let error = parse_url(url).map(|_| ()).expect_err(url).to_string();
             assert!(error.contains(part), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_where_its_path_belongs_is_in_no_error() {
+        let key = "-----BEGIN%20PRIVATE%20KEY-----%0AsecretSECRET==%0A-----END%20PRIVATE%20KEY-----%0A";
+        for options in [
+            format!("tls_key={key}"),
+            format!("tls_cert={key}"),
+            format!("tls_cert={key}&tls_cert={key}"),
+            format!("tls_pin={key}"),
+            format!("tls_name={key}"),
+            format!("tls_version={key}"),
+            format!("tls_ca={key}"),
+            format!("tls_cert=/a.pem&tls_key={key}"),
+            format!("tls_cert={key}&tls_key=/a.pem"),
+        ] {
+            let parsed = parse_url(&format!("memcaches://a?{options}"));
+            if let Ok(parsed) = &parsed {
+                assert!(!format!("{:?}", parsed.settings).contains("secret"), "{options}");
+            }
+            let error = parsed.and_then(|parsed| parsed.settings.check()).expect_err(&options);
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
         }
     }
 }

@@ -1,7 +1,9 @@
-//! The few words of a certificate that rustls does not tell: who has issued it, and from when to when it holds.
+//! The few words of a certificate that rustls does not tell: who has issued it, from when to when it holds, and whether it may sign
+//! others.
 //!
 //! ```text
-//!   Certificate { TBS { [0] version, serial, algorithm, issuer, { from, until }, subject, key, ... }, ... }
+//!   Certificate { TBS { [0] version, serial, algorithm, issuer, { from, until }, subject, key, ..., [3] { extensions } }, ... }
+//!   extension   { name, critical?, "basicConstraints { is an authority?, depth? }" }
 //! ```
 //!
 //! Only what has been parsed by rustls already is read here, and anything unexpected is `None`.
@@ -13,7 +15,14 @@ const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
+const BOOLEAN: u8 = 0x01;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT_IDENTIFIER: u8 = 0x06;
 const VERSION: u8 = 0xa0;
+const EXTENSIONS: u8 = 0xa3;
+
+/// The name of the extension, 2.5.29.19.
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 
 pub(super) struct Certificate<'a> {
     pub(super) issuer: &'a [u8],
@@ -21,28 +30,58 @@ pub(super) struct Certificate<'a> {
     /// Seconds since 1970.
     pub(super) not_before: u64,
     pub(super) not_after: u64,
+    /// Certificates that it has signed may be trusted because it is. Those of version 1 cannot say so, and are taken for authorities.
+    pub(super) is_authority: bool,
 }
 
 impl<'a> Certificate<'a> {
     pub(super) fn read(der: &'a CertificateDer<'_>) -> Option<Certificate<'a>> {
         let (_, certificate, _) = element(der)?;
         let (_, mut rest, _) = element(certificate)?;
-        if rest.first() == Some(&VERSION) {
+        let has_version = rest.first() == Some(&VERSION);
+        if has_version {
             rest = element(rest)?.2;
         }
         let (_, rest) = expect(INTEGER, rest)?;
         let (_, rest) = expect(SEQUENCE, rest)?;
         let (issuer, rest) = expect(SEQUENCE, rest)?;
         let (validity, rest) = expect(SEQUENCE, rest)?;
-        let (subject, _) = expect(SEQUENCE, rest)?;
+        let (subject, rest) = expect(SEQUENCE, rest)?;
+        let (_, rest) = expect(SEQUENCE, rest)?;
         let (from, from_text, until) = element(validity)?;
         let (to, to_text, _) = element(until)?;
-        Some(Certificate { issuer, subject, not_before: seconds(from, from_text)?, not_after: seconds(to, to_text)? })
+        let (not_before, not_after) = (seconds(from, from_text)?, seconds(to, to_text)?);
+        let is_authority = !has_version || may_sign(rest)?;
+        Some(Certificate { issuer, subject, not_before, not_after, is_authority })
     }
 
     pub(super) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }
+}
+
+/// What the extensions say, in what stands behind the key.
+fn may_sign(mut rest: &[u8]) -> Option<bool> {
+    while !rest.is_empty() {
+        let (tag, content, behind) = element(rest)?;
+        rest = behind;
+        if tag != EXTENSIONS {
+            continue;
+        }
+        let (mut extensions, _) = expect(SEQUENCE, content)?;
+        while !extensions.is_empty() {
+            let (extension, others) = expect(SEQUENCE, extensions)?;
+            extensions = others;
+            let (name, value) = expect(OBJECT_IDENTIFIER, extension)?;
+            if name == BASIC_CONSTRAINTS {
+                let value = expect(BOOLEAN, value).map_or(value, |(_critical, value)| value);
+                let (constraints, _) = expect(SEQUENCE, expect(OCTET_STRING, value)?.0)?;
+                // Left out it is false.
+                return Some(expect(BOOLEAN, constraints).is_some_and(|(is_authority, _)| is_authority != [0]));
+            }
+        }
+    }
+    Some(false)
 }
 
 fn expect(wanted: u8, input: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -135,6 +174,23 @@ mod tests {
                 *first = SEQUENCE;
             }
             assert!(Certificate::read(&CertificateDer::from(bytes)).is_none());
+        }
+    }
+
+    #[test]
+    fn who_may_sign_is_read() {
+        use rcgen::{BasicConstraints, IsCa};
+        for (is_ca, wanted) in [
+            (IsCa::NoCa, false),
+            (IsCa::ExplicitNoCa, false),
+            (IsCa::Ca(BasicConstraints::Unconstrained), true),
+            (IsCa::Ca(BasicConstraints::Constrained(0)), true),
+        ] {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::new(["a".to_owned()]).unwrap();
+            params.is_ca = is_ca;
+            let der = params.self_signed(&key).unwrap().der().clone();
+            assert_eq!(Certificate::read(&der).unwrap().is_authority, wanted, "{is_ca:?}");
         }
     }
 

@@ -9,12 +9,15 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use tokio::time::{Instant, timeout_at};
 
+use super::certificate::Certificate;
 use super::verify::{Trust, Verifier, sha256};
 use super::words::About;
-use super::{Identity, Options, Source, Tls, TlsError, TlsStream, TlsVersion};
+use super::{Identity, Options, Source, Tls, TlsError, TlsStream, TlsVersion, shown};
 use crate::transport::{Address, Transport};
 
 /// Sessions that are remembered: rustls keeps eight for each server, so these are 128 servers.
@@ -27,6 +30,9 @@ const FILE_LEN_MAX: u64 = 1 << 20;
 #[derive(Default)]
 pub(super) struct State {
     known: Mutex<Known>,
+    /// One look at the files at a time, by a thread that may hang for as long as a disk does: whoever dials meanwhile waits here, and
+    /// holds none.
+    reading: Arc<tokio::sync::Mutex<()>>,
     /// Apart from the rest, which is held while files are read: it is asked for where nothing may block.
     complaint: Mutex<Option<Arc<str>>>,
 }
@@ -54,13 +60,18 @@ struct Contents {
 }
 
 impl Tls {
-    /// What is to be used for a dial at this moment. Reads files in a thread that may block.
-    pub(crate) async fn config(&self) -> io::Result<Arc<ClientConfig>> {
+    /// What is to be used for a dial at this moment. Reads files in a thread that may block, until `ends` at the latest.
+    async fn config(&self, ends: Instant) -> io::Result<Arc<ClientConfig>> {
         let this = self.clone();
         if !this.options.has_files() {
             return this.state.lock().current(&this.options).map_err(io::Error::other);
         }
+        let timed_out =
+            |_| io::Error::new(io::ErrorKind::TimedOut, "the dial timed out while the files of TLS were read");
+        let turn = timeout_at(ends, this.state.reading.clone().lock_owned()).await.map_err(timed_out)?;
         let load = tokio::task::spawn_blocking(move || {
+            // It is the thread's, not the dial's, which may be given up before.
+            let _turn = turn;
             let mut known = this.state.lock();
             let config = known.look(&this.options);
             if let Some(complaint) = known.complaint.take() {
@@ -68,7 +79,7 @@ impl Tls {
             }
             config
         });
-        load.await.map_err(io::Error::other)?.map_err(io::Error::other)
+        timeout_at(ends, load).await.map_err(timed_out)?.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 
     /// Loads everything for the first time.
@@ -83,14 +94,9 @@ impl Tls {
     }
 
     /// Makes `socket` to a stream in which nobody else reads or writes, with the server that was meant.
-    pub(crate) async fn connect(
-        &self,
-        socket: Transport,
-        address: &Address,
-        ends: tokio::time::Instant,
-    ) -> io::Result<TlsStream> {
+    pub(crate) async fn connect(&self, socket: Transport, address: &Address, ends: Instant) -> io::Result<TlsStream> {
         let name = self.options.server_name(Some(address)).map_err(io::Error::other)?;
-        let config = self.config().await?;
+        let config = self.config(ends).await?;
         let about = About { shows_certificate: config.client_auth_cert_resolver.has_certs() };
         TlsStream::connect(socket, config, name, about, ends).await
     }
@@ -215,19 +221,28 @@ impl Known {
         for (source, pem) in options.roots.iter().zip(&contents.roots) {
             for cert in certificates(source, pem)? {
                 named.push(cert.clone());
-                roots
-                    .add(cert)
-                    .map_err(|error| source.wrong(format!("a certificate in it cannot be trusted: {error}")))?;
+                // rustls would trust whatever a root has signed; a server's own certificate is trusted as it is and for nothing more.
+                let may_sign = Certificate::read(&cert).is_none_or(|cert| cert.is_authority);
+                let added = match may_sign {
+                    true => roots.add(cert),
+                    false => ParsedCertificate::try_from(&cert).map(|_| ()),
+                };
+                added.map_err(|error| source.wrong(format!("a certificate in it cannot be trusted: {error}")))?;
             }
         }
         if options.roots.is_empty() || options.system_roots {
             // Systems hold a few that are odd; the others are good all the same.
             roots.add_parsable_certificates(self.system_roots()?.iter().cloned());
         }
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()
-            .map(|chains| Trust::Chain { chains, named })
-            .map_err(|error| TlsError::Rustls(error.to_string()))
+        let chains = match roots.is_empty() {
+            true => None,
+            false => Some(
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                    .build()
+                    .map_err(|error| TlsError::Rustls(error.to_string()))?,
+            ),
+        };
+        Ok(Trust::Chain { chains, named })
     }
 
     fn system_roots(&mut self) -> Result<Arc<Vec<CertificateDer<'static>>>, TlsError> {
@@ -282,7 +297,7 @@ impl Options {
             }
             (None, None) => "localhost",
         };
-        ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))
+        ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(shown(name)))
     }
 }
 
@@ -304,7 +319,7 @@ impl Source {
                 false => Ok(bytes),
             }
         };
-        read().map_err(|error| TlsError::File { path: path.clone(), why: error.to_string() })
+        read().map_err(|error| TlsError::File { path: self.place().into(), why: error.to_string() })
     }
 
     fn wrong(&self, why: String) -> TlsError {
@@ -359,4 +374,55 @@ fn certified(
         };
         TlsError::Identity { cert: cert.place(), key: key.place(), why }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Held by a test, this is a disk that does not answer: whoever looks at the files waits for it.
+    fn hang(tls: &Tls) -> MutexGuard<'_, Known> {
+        tls.state.lock()
+    }
+
+    /// Two threads may block here. Before, two dials were enough to take them from everybody else.
+    #[test]
+    fn dials_that_wait_for_a_hanging_file_hold_one_thread() {
+        const DIALS: usize = 20;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(2).build().unwrap();
+        let tls = Tls::new().ca_file("/nowhere/ca.pem");
+        let hanging = hang(&tls);
+        let errors = runtime.block_on(async {
+            let ends = Instant::now() + Duration::from_millis(200);
+            let mut dials: Vec<_> = (0..DIALS).map(|_| Box::pin(tls.config(ends))).collect();
+            std::future::poll_fn(|cx| {
+                assert!(dials.iter_mut().all(|dial| dial.as_mut().poll(cx).is_pending()));
+                std::task::Poll::Ready(())
+            })
+            .await;
+            let other = tokio::task::spawn_blocking(|| 7);
+            assert_eq!(
+                tokio::time::timeout(Duration::from_secs(20), other).await.expect("a thread is free").unwrap(),
+                7
+            );
+            let mut errors = Vec::new();
+            for dial in dials {
+                errors.push(dial.await.map(|_| ()).expect_err("nothing was read"));
+            }
+            errors
+        });
+        assert_eq!(errors.len(), DIALS);
+        for error in errors {
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+            assert!(error.to_string().contains("while the files of TLS were read"), "{error}");
+        }
+        // The disk answers again, and so does the next dial: with what is wrong, at once.
+        drop(hanging);
+        let next = runtime.block_on(tls.config(Instant::now() + Duration::from_secs(20)));
+        assert!(next.map(|_| ()).expect_err("there is no such file").to_string().contains("ca.pem"));
+    }
 }

@@ -9,6 +9,7 @@ mod certificate;
 mod load;
 mod stream;
 mod verify;
+mod wear;
 mod words;
 
 use std::fmt;
@@ -106,7 +107,7 @@ pub enum TlsError {
     /// A file cannot be read.
     #[error("the file {path:?} cannot be read: {why}")]
     File {
-        /// As it was configured.
+        /// As it was configured, unless it is no path but the text of a key or a certificate: that is never shown.
         path: PathBuf,
         /// The operating system's words.
         why: String,
@@ -289,7 +290,7 @@ impl fmt::Debug for Tls {
         f.debug_struct("Tls")
             .field("ca", &options.roots)
             .field("pins", &options.pins)
-            .field("name", &options.name)
+            .field("name", &options.name.as_deref().map(shown))
             .field("client_cert", &options.identity)
             .field("dangerous_accept_any_certificate", &options.any_certificate)
             .field("dangerous_accept_any_name", &options.any_name)
@@ -317,8 +318,17 @@ impl Source {
     /// Where it comes from, for errors.
     fn place(&self) -> String {
         match self {
-            Source::File(path) => path.display().to_string(),
+            Source::File(path) => shown(&path.to_string_lossy()),
             Source::Memory(_) => "in memory".to_owned(),
         }
+    }
+}
+
+/// What was given as a path or a name, for an error: whoever has put a key where its path belongs must not find it in a log.
+fn shown(text: &str) -> String {
+    // Texts in PEM have lines between dashes; where they came through a variable their ends may be anything.
+    match text.contains("-----") || text.contains(['\n', '\r']) {
+        true => "(the text of a key or certificate, which is not shown; its path belongs here)".to_owned(),
+        false => text.to_owned(),
     }
 }

@@ -1,4 +1,5 @@
 use std::io::{self, BufRead as _, IoSlice, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -7,6 +8,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use tokio::time::{Instant, timeout_at};
 
+use super::wear::{Records, Wear};
 use super::words::{About, cut, refusal, stalled};
 use crate::transport::Transport;
 
@@ -37,6 +39,7 @@ pub(crate) struct TlsStream {
     end: Option<io::Error>,
     /// Sending has failed after bytes were taken: the next call that sends tells it, because those bytes count as written.
     failed: Option<io::Error>,
+    wear: Wear,
 }
 
 /// Bytes of the first answer that are kept until the handshake is over.
@@ -53,6 +56,11 @@ const READ_LEN_MIN: usize = 4 * 1024;
 const READ_LEN_MAX: usize = 64 * 1024;
 
 impl TlsStream {
+    /// Where the socket below leads.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.socket.peer()
+    }
+
     /// Makes the handshake, until `ends` at the latest.
     pub(super) async fn connect(
         socket: Transport,
@@ -74,9 +82,13 @@ impl TlsStream {
             is_proved: false,
             end: None,
             failed: None,
+            wear: Wear::new(),
         };
         match timeout_at(ends, std::future::poll_fn(|cx| stream.poll_handshake(cx))).await {
-            Ok(done) => done.map(|()| stream),
+            Ok(done) => {
+                stream.wear.limit(stream.session.negotiated_cipher_suite());
+                done.map(|()| stream)
+            }
             Err(_) => Err(stalled(stream.received, stream.first())),
         }
     }
@@ -123,6 +135,7 @@ impl TlsStream {
             free.iter_mut().zip(&self.cipher).take(kept).for_each(|(to, from)| *to = *from);
         }
         self.received = self.received.saturating_add(n);
+        self.wear.received.follow(&self.cipher);
         if n == self.read_len && n < READ_LEN_MAX {
             self.read_len *= 2;
         }
@@ -257,7 +270,7 @@ impl TlsStream {
             return Poll::Ready(Err(error));
         }
         while self.session.wants_write() {
-            match self.session.write_tls(&mut Ahead { socket: &mut self.socket, cx }) {
+            match self.session.write_tls(&mut Ahead { socket: &mut self.socket, cx, records: &mut self.wear.sent }) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
@@ -265,6 +278,16 @@ impl TlsStream {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether another connection should take the place of this one, before its keys have been used too often.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.wear.is_much()
+    }
+
+    /// There is no other one so far.
+    pub(crate) fn bear_wear(&mut self) {
+        self.wear.bear();
     }
 
     /// Lets go of memory that an idle connection does not need.
@@ -302,6 +325,7 @@ impl io::Read for Nothing {
 struct Ahead<'a, 'b> {
     socket: &'a mut Transport,
     cx: &'a mut Context<'b>,
+    records: &'a mut Records,
 }
 
 impl io::Write for Ahead<'_, '_> {
@@ -310,10 +334,17 @@ impl io::Write for Ahead<'_, '_> {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self.socket.poll_write(self.cx, slices) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        let Poll::Ready(written) = self.socket.poll_write(self.cx, slices) else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let mut left = written?;
+        let written = left;
+        for slice in slices {
+            let taken = left.min(slice.len());
+            self.records.follow(slice.get(..taken).unwrap_or_default());
+            left -= taken;
         }
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -24,8 +24,9 @@ pub(super) struct Verifier {
 }
 
 pub(super) enum Trust {
-    /// A chain to one of the roots, or one of those that were named, itself: a self-signed one is no authority for chains.
-    Chain { chains: Arc<WebPkiServerVerifier>, named: Vec<CertificateDer<'static>> },
+    /// A chain to one of the authorities, or one of those that were named, itself. There is no authority where only certificates were
+    /// named that may not sign others.
+    Chain { chains: Option<Arc<WebPkiServerVerifier>>, named: Vec<CertificateDer<'static>> },
     /// The pin says enough of who it is; the certificate has to be in its time.
     Pins,
     /// Anybody.
@@ -66,7 +67,7 @@ impl str::FromStr for TlsPin {
             (None, Some(digits)) => digest(digits).map(TlsPin::Key),
             (None, None) => text.strip_prefix("sha256//").and_then(base64).map(TlsPin::Key),
         };
-        found.ok_or_else(|| super::TlsError::Pin(text.to_owned()))
+        found.ok_or_else(|| super::TlsError::Pin(super::shown(text)))
     }
 }
 
@@ -139,13 +140,17 @@ impl Verifier {
 
     fn check_chain(
         &self,
-        chain: &WebPkiServerVerifier,
+        chains: Option<&WebPkiServerVerifier>,
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        match chain.verify_server_cert(leaf, others, name, &[], now) {
+        let verified = match chains {
+            Some(chains) => chains.verify_server_cert(leaf, others, name, &[], now),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
+        match verified {
             Ok(_) => Ok(()),
             // The name is looked at last, when all else is well.
             Err(rustls::Error::InvalidCertificate(
@@ -202,7 +207,7 @@ impl ServerCertVerifier for Verifier {
         self.check_pins(leaf)?;
         match &self.trust {
             Trust::Chain { named, .. } if named.contains(leaf) => self.check_known(leaf, name, now)?,
-            Trust::Chain { chains, .. } => self.check_chain(chains, leaf, others, name, now)?,
+            Trust::Chain { chains, .. } => self.check_chain(chains.as_deref(), leaf, others, name, now)?,
             Trust::Pins => self.check_known(leaf, name, now)?,
             Trust::Anyone => {}
         }

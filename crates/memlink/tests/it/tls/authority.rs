@@ -60,6 +60,17 @@ pub(crate) fn self_signed(kind: Kind, names: &[&str]) -> Issued {
     Issued::new(&params(kind, names).self_signed(&key).expect("a certificate"), &key)
 }
 
+/// Signed by itself, and another one that it has signed, may it or not.
+pub(crate) fn self_signed_and_child(kind: Kind, names: &[&str]) -> (Issued, Issued) {
+    let (key, child_key) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
+    let own = params(kind, names).self_signed(&key).expect("a certificate");
+    let parent = Issued::new(&own, &key);
+    let mut child = params(Kind::Good, names);
+    child.distinguished_name.push(DnType::CommonName, "another cache");
+    let child = child.signed_by(&child_key, &Issuer::new(params(kind, names), key)).expect("a certificate");
+    (parent, Issued::new(&child, &child_key))
+}
+
 fn params(kind: Kind, names: &[&str]) -> CertificateParams {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("names");

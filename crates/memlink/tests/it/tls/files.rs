@@ -48,6 +48,7 @@ fn what_is_wrong_with_files_and_options_is_said_when_the_client_is_built() {
     let large = folder.write("large.pem", &"x".repeat(2 << 20));
     let missing = folder.path("missing.pem");
     let tls = || Tls::new().ca_pem(&authority.pem);
+    let in_key = one.key.lines().nth(1).expect("it has lines").to_owned();
     for (what, tls, parts) in [
         ("no authority", Tls::new().ca_file(&missing), &["missing.pem", "cannot be read"][..]),
         ("an authority that is text", Tls::new().ca_file(&text), &["text.pem", "no certificate"]),
@@ -62,16 +63,31 @@ fn what_is_wrong_with_files_and_options_is_said_when_the_client_is_built() {
         ("no key", tls().client_cert_files(&cert, &missing), &["missing.pem", "cannot be read"]),
         ("a key that is text", tls().client_cert_files(&cert, &text), &["text.pem", "no private key"]),
         ("the key of another", tls().client_cert_files(&cert, &other_key), &["other.pem", "of another certificate"]),
+        ("the text of a key as its path", tls().client_cert_files(&cert, &one.key), &["its path belongs here"]),
+        (
+            "the same in one line",
+            tls().client_cert_files(&cert, one.key.replace('\n', "\\n")),
+            &["its path belongs here"],
+        ),
+        (
+            "what lies between the lines",
+            tls().client_cert_files(&cert, format!("{in_key}\n")),
+            &["its path belongs here"],
+        ),
+        ("a certificate as its path", tls().client_cert_files(&one.cert, &key), &["its path belongs here"]),
+        ("an authority as its path", Tls::new().ca_file(&authority.pem), &["its path belongs here"]),
         ("no name", tls().name("not a name"), &["not a name"]),
         ("pins alone, and none", tls().trust_pins_alone(), &["needs a pin"]),
         ("no version", tls().versions(memlink::TlsVersion::V1_3, memlink::TlsVersion::V1_2), &["no version"]),
     ] {
         let server = Server::tcp("127.0.0.1:1").unwrap();
         let settings = Settings::default().tls(tls);
-        assert!(!format!("{settings:?}").contains("PRIVATE"), "{what}");
-        let error =
-            Client::builder().server(server).settings(settings).build().map(|_| ()).expect_err(what).to_string();
-        assert!(parts.iter().all(|part| error.contains(part)) && !error.contains("PRIVATE"), "{what}: {error}");
+        let hides = |text: &str| !text.contains("PRIVATE") && !text.contains(&in_key);
+        assert!(hides(&format!("{settings:?}")), "{what}");
+        let error = Client::builder().server(server).settings(settings).build().map(|_| ()).expect_err(what);
+        assert!(hides(&format!("{error:?}")), "{what}: {error:?}");
+        let error = error.to_string();
+        assert!(parts.iter().all(|part| error.contains(part)) && hides(&error), "{what}: {error}");
     }
     let socket = || Client::builder().server(Server::unix("/run/cache.sock"));
     let error = socket().settings(Settings::default().tls(tls())).build().map(|_| ()).expect_err("it has no name");

@@ -6,3 +6,4 @@ mod peer;
 mod renewal;
 mod served;
 mod strangers;
+mod wear;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use memlink::Server;
+use memlink::rustls::crypto::CryptoProvider;
 use memlink::rustls::crypto::ring::default_provider;
 use memlink::rustls::pki_types::pem::PemObject as _;
 use memlink::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,6 +14,7 @@ use memlink::rustls::server::WebPkiClientVerifier;
 use memlink::rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, version};
 
 use super::authority::Issued;
+use super::wear::provider;
 
 /// What becomes of a handshake.
 #[derive(Clone)]
@@ -23,7 +25,9 @@ pub(crate) enum Manner {
         wants: Option<String>,
         only_1_2: bool,
     },
-    /// The same, one byte at a time.
+    /// TLS 1.2 with keys that are good for so many records.
+    Wears(Issued, u64),
+    /// TLS, one byte at a time.
     Dribbles(Issued),
     /// Answers the first user's command with a half of a value, then ends: with a goodbye (close_notify) or without.
     EndsInValue {
@@ -118,7 +122,11 @@ fn serve(manner: &Manner, config: Option<Arc<ServerConfig>>, mut wire: Wire) -> 
             until_end(&mut wire);
         }
         Manner::Repeats(bytes) => while wire.stream.write_all(bytes).is_ok() {},
-        Manner::Tls { .. } | Manner::Dribbles(_) | Manner::EndsInValue { .. } | Manner::Cuts(..) => {
+        Manner::Tls { .. }
+        | Manner::Wears(..)
+        | Manner::Dribbles(_)
+        | Manner::EndsInValue { .. }
+        | Manner::Cuts(..) => {
             speak(&mut wire, manner, config)?;
         }
         Manner::Stalls(..) => {
@@ -137,9 +145,14 @@ fn until_end(wire: &mut Wire) {
 impl Manner {
     fn config(&self) -> Option<Arc<ServerConfig>> {
         match self {
-            Manner::Tls { shows, wants, only_1_2 } => Some(config(shows, wants.as_deref(), *only_1_2)),
-            Manner::Dribbles(shows) | Manner::EndsInValue { shows, .. } => Some(config(shows, None, false)),
-            Manner::Cuts(shows, _) | Manner::Stalls(shows, _) => Some(config(shows, None, false)),
+            Manner::Tls { shows, wants, only_1_2 } => {
+                Some(config(shows, wants.as_deref(), *only_1_2, default_provider()))
+            }
+            Manner::Wears(shows, limit) => Some(config(shows, None, true, provider(*limit))),
+            Manner::Dribbles(shows) | Manner::EndsInValue { shows, .. } => {
+                Some(config(shows, None, false, default_provider()))
+            }
+            Manner::Cuts(shows, _) | Manner::Stalls(shows, _) => Some(config(shows, None, false, default_provider())),
             Manner::Says(_) | Manner::Repeats(_) | Manner::IsSilent | Manner::Closes => None,
         }
     }
@@ -193,7 +206,7 @@ fn speak(wire: &mut Wire, manner: &Manner, config: Option<Arc<ServerConfig>>) ->
         while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
             let answer: &[u8] = match (&line[..end], manner) {
                 (b"version\r", _) => b"VERSION 1.6.45\r\n",
-                (b"mn\r", _) => b"MN\r\n",
+                (b"mg memlink:probe s Oprobe\r", _) => b"EN Oprobe\r\n",
                 (_, Manner::EndsInValue { .. }) => b"VA 10\r\nhello",
                 _ => b"HD\r\n",
             };
@@ -207,8 +220,8 @@ fn speak(wire: &mut Wire, manner: &Manner, config: Option<Arc<ServerConfig>>) ->
     }
 }
 
-fn config(shows: &Issued, wants: Option<&str>, only_1_2: bool) -> Arc<ServerConfig> {
-    let provider = Arc::new(default_provider());
+fn config(shows: &Issued, wants: Option<&str>, only_1_2: bool, provider: CryptoProvider) -> Arc<ServerConfig> {
+    let provider = Arc::new(provider);
     let versions: &[_] = if only_1_2 { &[&version::TLS12] } else { &[&version::TLS12, &version::TLS13] };
     let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).unwrap();
     let builder = match wants {

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use memlink::{Client, Event, Settings, Tls};
+use memlink::{Client, Event, Tls};
 
-use super::authority::{Authority, Issued};
+use super::authority::{Authority, Issued, Kind};
 use super::files::Folder;
 use super::peer::{Manner, Peer};
 use crate::memcached::patient;
+use crate::renewal::{Load, Seen};
 use crate::wait::until;
 
 /// A file is replaced, as tools do it that know how.
@@ -18,41 +19,6 @@ fn replace(path: &PathBuf, text: &str) {
     let unfinished = path.with_extension("new");
     std::fs::write(&unfinished, text).unwrap();
     std::fs::rename(&unfinished, path).unwrap();
-}
-
-/// Callers that never pause, and what became of their requests.
-struct Load {
-    served: Arc<AtomicU64>,
-    failed: Arc<Mutex<Vec<String>>>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-impl Load {
-    fn start(client: &Client, callers: usize, pause: Duration) -> Load {
-        let (served, failed): (Arc<AtomicU64>, Arc<Mutex<Vec<String>>>) = Default::default();
-        let tasks = (0..callers).map(|_| {
-            let (client, served, failed) = (client.clone(), served.clone(), failed.clone());
-            tokio::spawn(async move {
-                loop {
-                    match client.delete("key").await {
-                        Ok(_) => _ = served.fetch_add(1, Ordering::Relaxed),
-                        Err(error) => failed.lock().unwrap().push(error.to_string()),
-                    }
-                    tokio::time::sleep(pause).await;
-                }
-            })
-        });
-        Load { served: served.clone(), failed: failed.clone(), tasks: tasks.collect() }
-    }
-
-    fn served(&self) -> u64 {
-        self.served.load(Ordering::Relaxed)
-    }
-
-    fn end(self) -> (u64, Vec<String>) {
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
-        (self.served(), self.failed.lock().unwrap().clone())
-    }
 }
 
 /// Sixty new certificates under load, each as soon as the last one was seen by the server. `MEMLINK_ROTATION_MS` is a pause between
@@ -199,30 +165,44 @@ async fn a_renewal_that_fails_leaves_the_connection_as_it_is() {
     assert_eq!(client.cluster().stats(0).opened, 2);
 }
 
-/// Without TLS, too: for addresses and passwords that have changed.
-#[tokio::test]
-async fn plain_connections_are_replaced_without_a_failed_request() {
-    let server = memlink_testserver::TestServer::start().await.unwrap();
-    let settings: Settings = patient().connections_per_server(3);
-    let replaced = Arc::new(AtomicU64::new(0));
-    let counted = replaced.clone();
-    let settings = settings.on_event(move |event| {
-        if matches!(event, Event::Replaced { .. }) {
-            counted.fetch_add(1, Ordering::SeqCst);
+/// With TLS 1.3 a server refuses a client's certificate only after the handshake has ended for the client.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_refused_after_the_handshake_costs_no_connection() {
+    let (authority, other) = (Authority::new("ours"), Authority::new("another"));
+    let shows = authority.issue(&["127.0.0.1"]);
+    let folder = Folder::new();
+    let (cert, key) = (folder.path("client.pem"), folder.path("client.key"));
+    let write = |issued: &Issued| {
+        replace(&cert, &issued.cert);
+        replace(&key, &issued.key);
+    };
+    let good = authority.issue(&["client"]);
+    for only_1_2 in [false, true] {
+        let peer = Peer::start(Manner::Tls { shows: shows.clone(), wants: Some(authority.pem.clone()), only_1_2 });
+        write(&good);
+        // A session that is resumed shows no certificate, and is not refused.
+        let tls = Tls::new().ca_pem(&authority.pem).client_cert_files(&cert, &key).without_resumption();
+        let (settings, seen) = Seen::of(patient().tls(tls));
+        let client = Client::builder().server(peer.server()).opaque(false).settings(settings).connect().await.unwrap();
+        let load = Load::start(&client, 10, Duration::ZERO);
+        for refused in [other.issue(&["client"]), authority.issue_as(Kind::Expired, &["client"])] {
+            let (before, served) = (seen.failures(), load.served());
+            write(&refused);
+            client.cluster().renew();
+            until("the renewal has failed", || seen.failures() == before + 1).await;
+            until("the old connection serves on", || load.served() > served + 100).await;
         }
-    });
-    let client = Client::builder()
-        .server(memlink::Server::tcp(&server.address()).unwrap())
-        .settings(settings)
-        .connect()
-        .await
-        .unwrap();
-    let load = Load::start(&client, 16, Duration::ZERO);
-    until("all connections are used", || client.cluster().stats(0).opened == 3).await;
-    for round in 1..=20 {
+        assert_eq!((seen.replaced(), client.cluster().stats(0).opened), (0, 1));
+        assert!(seen.last_failure().contains("refused the client certificate: it has expired"), "{seen:?}");
+        write(&good);
         client.cluster().renew();
-        until("all were replaced", || replaced.load(Ordering::SeqCst) == round * 3).await;
+        until("the connection was replaced", || seen.replaced() == 1).await;
+        let served = load.served();
+        until("the new connection serves", || load.served() > served + 100).await;
+        let (served, failed) = load.end();
+        println!("TLS 1.2 alone: {only_1_2}; {served} requests, {} failed, 2 renewals refused", failed.len());
+        assert_eq!(failed, [""; 0], "of {served}");
+        let stats = client.cluster().stats(0);
+        assert_eq!((stats.opened, stats.closed), (2, 1), "{stats:?}");
     }
-    let (served, failed) = load.end();
-    assert_eq!(failed, [""; 0], "of {served}");
 }

@@ -1,4 +1,4 @@
-//! Servers that are as they should be: memcached with `-Z` where it was built with it, and the embedded server.
+//! Servers that are as they should be: memcached with `-Z`, and the embedded server.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use memlink::rustls::{ClientConfig, RootCertStore};
 use memlink::{Client, ErrorKind, Outcome, Server, Settings, Tls, TlsPin, TlsVersion};
 use memlink_testserver::{TestServer, TlsSettings};
 
-use super::authority::{Authority, Issued, Kind, self_signed};
+use super::authority::{Authority, Issued, Kind, self_signed, self_signed_and_child};
 use super::files::Folder;
 use super::peer::{Manner, Peer};
 use crate::doors::Narrow;
@@ -64,10 +64,7 @@ async fn bursts_are_answered(cache: &Client) {
 
 #[tokio::test]
 async fn memcached_is_served_over_tls() {
-    if !Memcached::speaks_tls() {
-        eprintln!("this memcached was built without TLS: the embedded server alone is asked");
-        return;
-    }
+    Memcached::must_speak_tls();
     let (authority, folder) = (Authority::new("ours"), Folder::new());
     let Issued { cert, key, .. } = authority.issue(NAMES);
     let (cert, key) = (folder.write("cert.pem", &cert), folder.write("key.pem", &key));
@@ -159,6 +156,10 @@ async fn pins_and_dangers_do_what_they_say() {
     let elsewhere = self_signed(Kind::Good, &["elsewhere"]);
     let by_openssl = self_signed(Kind::Authority, NAMES);
     let old = self_signed(Kind::ExpiredAuthority, NAMES);
+    // What a server signs with its own key is nobody's business, unless its certificate says that it may.
+    let (server, servers_child) = self_signed_and_child(Kind::Good, NAMES);
+    let (may_sign, its_child) = self_signed_and_child(Kind::Authority, NAMES);
+    let with_both = Tls::new().ca_pem(&server.cert).ca_pem(&authority.pem);
     let trusting = || Tls::new().ca_pem(&authority.pem);
     for (what, shows, tls, wrong) in [
         ("a self-signed authority", &by_openssl, Tls::new().ca_pem(&by_openssl.cert), None),
@@ -173,6 +174,12 @@ async fn pins_and_dangers_do_what_they_say() {
         ("a pin is no trust", &alone, trusting().pin(Key(sha256(&alone.key_info))), Some("self-signed")),
         ("a pin alone", &alone, Tls::new().pin(Key(sha256(&alone.key_info))).trust_pins_alone(), None),
         ("itself as authority", &alone, Tls::new().ca_pem(&alone.cert), None),
+        ("what a server has signed", &servers_child, Tls::new().ca_pem(&server.cert), Some("issuer is unknown")),
+        ("the same, beside an authority", &servers_child, with_both.clone(), Some("issuer is unknown")),
+        ("the server, beside an authority", &server, with_both.clone(), None),
+        ("an authority, beside the server", &issued, with_both, None),
+        ("what an authority has signed", &its_child, Tls::new().ca_pem(&may_sign.cert), None),
+        ("itself alone, another one", &alone, Tls::new().ca_pem(&server.cert), Some("self-signed")),
         ("another pin alone", &alone, Tls::new().pin(Key([0; 32])).trust_pins_alone(), Some("pinned")),
         (
             "a pin alone, expired",

@@ -1,0 +1,61 @@
+//! Which server a command goes to when that of its key is down: by the user's choice, and never otherwise.
+//!
+//! ```text
+//!   key --router--> owner --is it down?--no--> owner
+//!                             '--yes--> the policy: owner all the same, which refuses   (fail, miss)
+//!                                                   the first stand-in that is not down (next server)
+//! ```
+//!
+//! Neither the router nor the links know of it: a route that is made of several pools would be another such step.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Topology;
+use crate::config::WhenDown;
+use crate::error::{Error, ErrorKind, Outcome};
+use crate::link::{Link, LinkProtocol, LinkState};
+
+/// How many stand-ins are looked at: with a half of the servers down one of these is up but once in a million times.
+const CANDIDATES_MAX: u32 = 20;
+
+impl<P: LinkProtocol> Topology<P> {
+    /// The index of the server that a command with this key goes to now: its owner, or where the user wants it and the owner is down, a
+    /// stand-in.
+    #[inline]
+    pub(crate) fn choose(&self, key: &[u8]) -> usize {
+        let owner = self.route(key);
+        match self.settings().when_down {
+            WhenDown::NextServer if self.is_down(owner) => self.stand_in(key, &[owner]).unwrap_or(owner),
+            _ => owner,
+        }
+    }
+
+    /// The first stand-in for this key that is not down, and none of those `except`.
+    #[cold]
+    fn stand_in(&self, key: &[u8], except: &[usize]) -> Option<usize> {
+        let found = (0..CANDIDATES_MAX)
+            .map(|attempt| self.route_again(key, attempt))
+            .find(|server| !except.contains(server) && !self.is_down(*server))?;
+        self.substituted().fetch_add(1, Ordering::Relaxed);
+        Some(found)
+    }
+
+    fn is_down(&self, server: usize) -> bool {
+        matches!(self.state(server), LinkState::Down | LinkState::Closed)
+    }
+
+    /// A link to a stand-in for a command that the server of `failed` has not taken because it is down.
+    pub(super) fn instead_of(&self, failed: &Link<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+        if self.settings().when_down != WhenDown::NextServer {
+            return None;
+        }
+        let server = self.stand_in(key, &[self.route(key), self.position(failed.name()).unwrap_or(usize::MAX)])?;
+        Some(self.lane(server, len).clone())
+    }
+}
+
+/// Whether a command was not taken because its server is down, or refuses this client.
+pub(crate) fn found_no_server(error: &Error) -> bool {
+    error.outcome() == Outcome::NotSent && matches!(error.kind(), ErrorKind::ServerDown | ErrorKind::Refused)
+}

@@ -1,0 +1,131 @@
+//! Lists that change, and answers that change nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use memlink::discovery::SERVERS_MAX;
+use memlink::{Client, Server};
+
+use super::told::{Events, Told, list, servers};
+use crate::book::Book;
+use crate::show::Show as _;
+use crate::wait::until;
+
+fn names(client: &Client) -> Vec<String> {
+    client.cluster().servers()
+}
+
+#[tokio::test]
+async fn answers_that_cannot_be_used_change_nothing_and_are_told() {
+    let [one, other] = servers().await;
+    let (source, events) = (Told::of(list(&[&one, &other])), Events::default());
+    let client = events.builder().discover(source.clone()).connect().await.unwrap();
+    client.set("key", "value").await.unwrap();
+    let before = names(&client);
+    let number = client.cluster().topology().number();
+    let twice = |name: &str| Server::tcp(name).unwrap().named("twice");
+    let many = (0..=SERVERS_MAX).map(|n| Server::tcp(&format!("cache-{n}")).unwrap()).collect();
+    let no_weight = list(&[&one, &other]).into_iter().map(|server| server.weight(0)).collect();
+    for (answer, part) in [
+        (Err("on fire"), "on fire"),
+        (Ok(Vec::new()), "no server"),
+        (Ok(many), "at most 4096"),
+        (Ok(vec![twice("a"), twice("b")]), "\"twice\""),
+        (Ok(no_weight), "cannot be routed to"),
+        (Err("panic"), "panic"),
+    ] {
+        match answer {
+            Ok(servers) => source.say(servers),
+            Err(why) => source.fail(why),
+        }
+        until(part, || events.have(part)).await;
+        assert!(events.have("told: no new list of servers: "));
+        assert_eq!((names(&client), client.cluster().topology().number()), (before.clone(), number), "{part}");
+        assert_eq!(client.get("key").await.show(), "\"value\"", "{part}");
+        events.clear();
+    }
+    source.say(list(&[&other]));
+    until("it is followed again", || names(&client) == [other.address()]).await;
+    assert!(events.have("removed from the servers"));
+}
+
+/// A server that all lists have keeps its connection, and nobody's request fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_that_flap_lose_no_connection_needlessly() {
+    let [stays, one, other] = servers().await;
+    let (source, events) = (Told::of(list(&[&stays, &one])), Events::default());
+    let client = events.builder().discover(source.clone()).connect().await.unwrap();
+    let (served, failed): (Arc<AtomicU64>, Arc<Mutex<Vec<String>>>) = Default::default();
+    let callers: Vec<_> = (0..4)
+        .map(|task| {
+            let (client, served, failed) = (client.clone(), served.clone(), failed.clone());
+            tokio::spawn(async move {
+                for n in 0_u64.. {
+                    match client.set(format!("{task}-{n}"), "value").await {
+                        Ok(()) => _ = served.fetch_add(1, Ordering::Relaxed),
+                        Err(error) => failed.lock().unwrap().push(error.to_string()),
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for change in 0..50 {
+        let now = if change % 2 == 0 { &other } else { &one };
+        source.say(list(&[&stays, now]));
+        until("the list is followed", || names(&client) == [stays.address(), now.address()]).await;
+        let so_far = served.load(Ordering::Relaxed);
+        until("requests are served", || served.load(Ordering::Relaxed) > so_far + 20).await;
+    }
+    callers.iter().for_each(tokio::task::JoinHandle::abort);
+    assert_eq!(*failed.lock().unwrap(), [""; 0]);
+    assert_eq!(stays.stats().connections_accepted, 1);
+    client.close(Duration::from_secs(5)).await;
+    until("all connections are closed", || {
+        [&stays, &one, &other].iter().all(|server| server.stats().connections_open == 0)
+    })
+    .await;
+}
+
+/// Weights, names and the order of lists are followed without a connection that is lost.
+#[tokio::test]
+async fn a_server_that_is_only_described_anew_keeps_its_connection() {
+    let [one, other] = servers().await;
+    let (source, events) = (Told::of(list(&[&one, &other])), Events::default());
+    let client = events.builder().discover(source.clone()).connect().await.unwrap();
+    let mut weighted = list(&[&other, &one]);
+    weighted[0] = weighted[0].clone().weight(9);
+    source.say(weighted);
+    until("the list is followed", || names(&client) == [other.address(), one.address()]).await;
+    assert!(events.have("has another weight"));
+    assert_eq!(client.get("key").await.show(), "none");
+    assert_eq!((one.stats().connections_accepted, other.stats().connections_accepted), (1, 1));
+}
+
+/// All addresses of a name, by a URL and a resolver of one's own.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn addresses_that_a_name_gains_and_loses_are_servers_that_come_and_go() {
+    let [one] = servers().await;
+    let port = one.addr().port();
+    let (book, events) = (Book::default(), Events::default());
+    let client = Client::builder()
+        .url(&format!("memcache://dns+cache.svc:{port}?discovery_interval_ms=10"))
+        .unwrap()
+        .settings(events.settings().resolver(book.clone()))
+        .build()
+        .unwrap();
+    assert_eq!(client.get("key").await.show(), "ServerDown NotSent");
+    book.write("cache.svc", &["127.0.0.1"]);
+    until("the name is found", || names(&client) == [one.address()]).await;
+    assert_eq!(client.get("key").await.show(), "none");
+    book.write("cache.svc", &["127.0.0.2", "127.0.0.1", "127.0.0.2"]);
+    until("there is another", || names(&client) == [one.address(), format!("127.0.0.2:{port}")]).await;
+    book.write("cache.svc", &[]);
+    until("an empty answer is told", || events.have("the name has no address")).await;
+    assert_eq!(names(&client).len(), 2);
+    book.write("cache.svc", &["127.0.0.1"]);
+    until("it is gone", || names(&client) == [one.address()]).await;
+    assert_eq!(one.stats().connections_accepted, 1);
+}

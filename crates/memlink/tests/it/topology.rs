@@ -1,0 +1,248 @@
+//! Servers come and go while requests are made.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use memlink::{Client, ConfigError, Error, ErrorKind, Event, Outcome, Ring, Server};
+use memlink_testserver::TestServer;
+
+use crate::memcached::{Memcached, patient};
+use crate::pipe::Pipes;
+use crate::show::Show as _;
+use crate::wait::{until, until_async};
+
+const GRACE: Duration = Duration::from_secs(10);
+
+fn named(names: &[&str]) -> Vec<Server> {
+    names.iter().map(|name| Server::tcp(&format!("{name}.example")).unwrap().named(*name)).collect()
+}
+
+fn of_names(names: &[&str]) -> Client {
+    Client::builder().servers(named(names)).build().unwrap()
+}
+
+/// One round of a caller: every kind of request, none of which may fail.
+async fn round(client: &Client, task: usize, round: u64) -> Result<(), Error> {
+    let keys: Vec<String> = (0..20).map(|n| format!("task-{task}-key-{n}")).collect();
+    let value = |key: &String| format!("{key}={round}");
+    client.set(&keys[0], value(&keys[0])).await?;
+    client.set_many(keys.iter().skip(1).map(|key| (key, value(key)))).await.all()?;
+    for (key, got) in keys.iter().zip(client.get_many(&keys).await.all()?) {
+        // A server that came anew has nothing yet, one that is back what it had; never is it another's.
+        assert!(got.is_none_or(|got| got.to_str().is_ok_and(|text| text.starts_with(&format!("{key}=")))));
+    }
+    let batch = keys.iter().fold(client.batch(), |batch, key| batch.get(key).delete(key));
+    batch.await.all()?;
+    client.get(&keys[1]).with_cas().await?;
+    client.delete_many(&keys).await.all()?;
+    Ok(())
+}
+
+/// Figure: servers removed and added under load, failed commands 0.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_while_servers_come_and_go() {
+    let servers: Vec<_> = (0..4).map(|_| Memcached::start()).collect();
+    let client = Client::builder().servers(servers[..3].iter().map(Memcached::server)).settings(patient()).build();
+    let client = client.unwrap();
+    let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let callers = (0..16).map(|task| {
+        let (client, stop, rounds) = (client.clone(), stop.clone(), rounds.clone());
+        tokio::spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                let number = rounds.fetch_add(1, Ordering::SeqCst);
+                round(&client, task, number).await.expect("no request fails");
+            }
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let cluster = client.cluster();
+    for change in 0..50 {
+        let (come, go) = (&servers[(change + 3) % 4], &servers[change % 4]);
+        let before = rounds.load(Ordering::SeqCst);
+        match change % 3 {
+            0 => {
+                cluster.add(come.server()).unwrap();
+                cluster.remove(&go.address(), GRACE).unwrap().drained().await;
+            }
+            1 => {
+                let now = cluster.topology();
+                let left = now.servers().filter(|server| server.name() != go.address()).cloned();
+                let changes = cluster.replace(left.chain([come.server()]), GRACE).unwrap();
+                assert_eq!((changes.added.len(), changes.removed.len()), (1, 1));
+                changes.drained().await;
+            }
+            _ => {
+                cluster.remove(&go.address(), GRACE).unwrap();
+                cluster.add(come.server()).unwrap();
+            }
+        }
+        until("requests were made in between", || rounds.load(Ordering::SeqCst) > before + 20).await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    for caller in callers {
+        caller.await.expect("no request failed");
+    }
+    assert_eq!(cluster.topology().number(), 83);
+    println!("50 changes of servers, {} rounds of 102 commands, 0 failed", rounds.load(Ordering::SeqCst));
+}
+
+/// The share of the keys that moves is the one that the scheme owes.
+#[test]
+fn keys_move_as_the_scheme_says() {
+    let client = of_names(&["a", "b", "c"]);
+    let keys: Vec<String> = (0..20_000).map(|n| format!("key-{n}")).collect();
+    let owners = || keys.iter().map(|key| client.server_of(key).unwrap()).collect::<Vec<_>>();
+    let is_scheme = |servers: &[(&str, u32)]| {
+        let ring = Ring::new(servers.iter().copied()).unwrap();
+        keys.iter().all(|key| client.server_of(key).unwrap() == servers[ring.route(key.as_bytes())].0)
+    };
+    let three = owners();
+    client.cluster().add(named(&["d"]).remove(0)).unwrap();
+    let four = owners();
+    assert!(three.iter().zip(&four).all(|(old, new)| old == new || new == "d"), "foreign moves");
+    assert!(is_scheme(&[("a", 1), ("b", 1), ("c", 1), ("d", 1)]));
+
+    client.cluster().reweight("d", 3).unwrap();
+    let heavier = owners();
+    assert!(four.iter().zip(&heavier).all(|(old, new)| old == new || new == "d"), "foreign moves");
+    assert!(is_scheme(&[("d", 3), ("c", 1), ("b", 1), ("a", 1)]));
+
+    client.cluster().remove("d", GRACE).unwrap();
+    assert_eq!(owners(), three, "what was before is again");
+    let moved = |old: &[String], new: &[String]| old.iter().zip(new).filter(|(old, new)| old != new).count();
+    println!(
+        "of {} keys: a fourth server took {}, with three times the weight {} more",
+        keys.len(),
+        moved(&three, &four),
+        moved(&four, &heavier)
+    );
+}
+
+#[tokio::test]
+async fn what_is_in_flight_at_a_removed_server_finishes() {
+    let mut pipes = Pipes::new(1 << 16);
+    let settings = patient().limits(memlink::Limits { in_flight_max: 1, ..Default::default() });
+    let client = pipes.client(settings);
+    let first = tokio::spawn(client.get("first").into_future());
+    let mut old = pipes.open().await;
+    old.expect("mg first v\r\n").await;
+    // This one finds no room and waits: nothing of it was sent.
+    let second = tokio::spawn(client.get("second").into_future());
+    until("it waits", || client.stats().servers[0].counters.waiting == 1).await;
+
+    let other = Server::tcp("other").unwrap();
+    let changes = client.cluster().replace([other], GRACE).unwrap();
+    assert_eq!((&*changes.added[0], &*changes.removed[0]), ("other:11211", "in-memory:11211"));
+    let mut new = pipes.open().await;
+    new.expect("mg second v\r\n").await;
+    new.say("EN\r\n").await;
+    assert_eq!(second.await.unwrap().show(), "none");
+
+    old.say("VA 1\r\n1\r\n").await;
+    assert_eq!(first.await.unwrap().show(), "\"1\"");
+    changes.drained().await;
+    old.expect_end().await;
+}
+
+/// A server that answers nothing does not hold up its own removal for longer than the grace.
+#[tokio::test(start_paused = true)]
+async fn the_grace_of_a_removal_is_kept() {
+    let mut pipes = Pipes::new(1 << 16);
+    let client = pipes.client(patient());
+    let asked = tokio::spawn(client.get("k").into_future());
+    let mut old = pipes.open().await;
+    old.expect("mg k v\r\n").await;
+    let begun = tokio::time::Instant::now();
+    let changes = client.cluster().replace([Server::tcp("other").unwrap()], Duration::from_secs(1)).unwrap();
+    assert_eq!(asked.await.unwrap().show(), "ConnectionLost Unknown");
+    changes.drained().await;
+    assert_eq!(begun.elapsed().as_millis(), 1_000);
+    old.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_server_keeps_its_keys_at_a_new_address() {
+    let (one, other) = (TestServer::start().await.unwrap(), TestServer::start().await.unwrap());
+    let at = |server: &TestServer| Server::tcp(&server.address()).unwrap().named("the cache");
+    let client = Client::builder().server(at(&one)).settings(patient()).build().unwrap();
+    client.set("k", "one").await.unwrap();
+    let changes = client.cluster().replace([at(&other)], GRACE).unwrap();
+    assert_eq!(changes.added, changes.removed);
+    assert_eq!(client.get("k").await.show(), "none");
+    assert_eq!(client.server_of("k").unwrap(), "the cache");
+    changes.drained().await;
+    assert_eq!(one.stats().connections_open, 0);
+}
+
+#[test]
+fn a_change_that_cannot_be_made_changes_nothing() {
+    let client = of_names(&["a", "b"]);
+    let cluster = client.cluster();
+    let twice = || named(&["a", "a"]);
+    let weightless = named(&["a", "b"]).into_iter().map(|server| server.weight(0));
+    let same_address = [Server::tcp("x").unwrap().named("x"), Server::tcp("X:11211").unwrap().named("y")];
+    for (result, words) in [
+        (cluster.add(named(&["a"]).remove(0)), "configured twice"),
+        (cluster.add(Server::tcp("a.EXAMPLE").unwrap()), "the same one"),
+        (cluster.remove("c", GRACE), "no server \"c\""),
+        (cluster.reweight("c", 1), "no server \"c\""),
+        (cluster.replace([], GRACE), "no server is configured"),
+        (cluster.replace(twice(), GRACE), "configured twice"),
+        (cluster.replace(weightless, GRACE), "weight"),
+        (cluster.replace(same_address, GRACE), "name it once"),
+    ] {
+        let error = result.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    assert_eq!((cluster.servers(), cluster.topology().number()), (vec!["a".to_owned(), "b".to_owned()], 0));
+    assert!(cluster.remove("a", GRACE).is_ok());
+    assert_eq!(cluster.remove("b", GRACE).unwrap_err(), ConfigError::NoServer);
+    assert!(cluster.replace(named(&["b"]), GRACE).unwrap().is_empty(), "the same is no change");
+}
+
+#[test]
+fn a_router_for_the_servers_of_the_start_allows_no_others() {
+    struct First;
+    impl memlink::Router for First {
+        fn route(&self, _: &[u8]) -> usize {
+            0
+        }
+    }
+    let client = Client::builder().servers(named(&["a", "b"])).router(First).build().unwrap();
+    assert_eq!(client.cluster().remove("b", GRACE).unwrap_err(), ConfigError::FixedRouter);
+    assert_eq!(client.server_of("k").unwrap(), "a");
+}
+
+#[tokio::test]
+async fn changes_are_watched_and_told() {
+    let events = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = events.clone();
+    let settings = patient().on_event(move |event: &Event| told.lock().unwrap().push(event.to_string()));
+    let client = Client::builder().servers(named(&["a"])).settings(settings).build().unwrap();
+    let mut watch = client.cluster().watch();
+    client.cluster().add(named(&["b"]).remove(0)).unwrap();
+    client.cluster().reweight("a", 2).unwrap();
+    let seen = watch.changed().await.unwrap();
+    assert_eq!(seen.servers().map(Server::weighs).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!((seen.number(), seen.position("b")), (2, Some(1)));
+    client.cluster().remove("a", GRACE).unwrap();
+    assert_eq!(watch.changed().await.unwrap().len(), 1);
+    let expected =
+        ["b: added to the servers", "a: has another weight", "a: removed from the servers"].map(str::to_owned);
+    assert_eq!(*events.lock().unwrap(), expected);
+    drop(client);
+    assert!(watch.changed().await.is_none() || watch.current().is_empty(), "the watch does not keep the cluster");
+}
+
+#[tokio::test]
+async fn a_closed_client_stays_closed() {
+    let server = TestServer::start().await.unwrap();
+    let client = Client::builder().server(Server::tcp(&server.address()).unwrap()).build().unwrap();
+    client.set("k", "v").await.unwrap();
+    client.close(GRACE).await;
+    assert_eq!(client.cluster().add(named(&["b"]).remove(0)).unwrap_err(), ConfigError::Closed);
+    let error = client.get("k").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Closed, Outcome::NotSent));
+    until_async("its connection is closed", async || server.stats().connections_open == 0).await;
+}
