@@ -67,7 +67,7 @@ pub enum Broken {
     Malformed(&'static str),
     /// Bytes were owed and none came for [`Limits::stall_timeout`](crate::Limits).
     Stalled,
-    /// The socket took no byte for [`Limits::stall_timeout`](crate::Limits).
+    /// The socket took no byte, and gave none, for [`Limits::stall_timeout`](crate::Limits).
     WriteStalled,
     /// Replies that nobody waits for any more are too many or too old.
     Abandoned,

@@ -8,6 +8,9 @@
 //! ```
 //!
 //! No caller ever waits for the socket, so one that is cancelled, late or dead leaves nothing half done on it.
+//!
+//! memlink-simulator has the driver and the callers a second time, call by call, without sockets: whoever changes the order of calls
+//! here changes it there.
 
 mod backoff;
 mod budget;
