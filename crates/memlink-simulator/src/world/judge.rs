@@ -146,7 +146,7 @@ impl World {
             Broken::Stalled if was_suspended && (self.wired[wired].writers > 0 || suffered.late_write) => true,
             Broken::Stalled | Broken::WriteStalled => suffered.silence || suffered.altered,
             // A program that was stopped in the middle of the exchange has not done its part of it in time.
-            Broken::OpeningTimeout => suffered.silence || suffered.altered || was_suspended,
+            Broken::OpeningTimeout => suffered.silence || suffered.slowness || suffered.altered || was_suspended,
             Broken::Abandoned => self.is_abandoned(wired),
             Broken::Shutdown => self.links[link].stop.is_some(),
             Broken::DriverGone => false,

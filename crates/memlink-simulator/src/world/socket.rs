@@ -53,6 +53,8 @@ pub(crate) struct Suffered {
     pub(crate) alterations: u32,
     /// It was silent for about as long as a stall, or longer.
     pub(crate) silence: bool,
+    /// It was slow: a bound on the time of a whole exchange may be passed by that, one on silence may not.
+    pub(crate) slowness: bool,
     /// A caller took a command in hands, and wrote it after the program had been stopped.
     pub(crate) late_write: bool,
 }

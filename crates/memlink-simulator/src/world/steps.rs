@@ -155,9 +155,10 @@ impl World {
                 (wired.up.late_until, wired.down.late_until) = (now + time, now + time);
                 wired.suffered.silence |= is_long(time, &self.rules.limits);
             }
-            Fault::Trickle(time) => wired.trickles_until = now + time,
+            Fault::Trickle(time) => (wired.trickles_until, wired.suffered.slowness) = (now + time, true),
             Fault::FreezeOne(time) => self.silence(n, time),
             Fault::SmallBuffers(time) => {
+                wired.suffered.slowness = true;
                 let window = 1 + self.dice.index(64);
                 (self.wired[n].up.window, self.wired[n].down.window) = (window, window);
                 self.at(now + time, Next::Widen(n));
