@@ -32,6 +32,8 @@ pub(crate) struct Wired {
     /// A reply that waits for the next, to come behind it.
     pub(crate) held: Option<BytesMut>,
     pub(crate) frozen_until: u64,
+    /// How long it was silenced in all.
+    pub(crate) quiet: u64,
     pub(crate) trickles_until: u64,
     /// When the server's end was gone: nothing of this connection happens later.
     pub(crate) died: u64,
@@ -76,6 +78,7 @@ impl Wired {
             output: BytesMut::new(),
             held: None,
             frozen_until: 0,
+            quiet: 0,
             trickles_until: 0,
             died: u64::MAX,
             suffered: Suffered::default(),
