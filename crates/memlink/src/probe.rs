@@ -26,17 +26,17 @@ pub(crate) fn note<T>(link: &Arc<Link<Meta>>, result: &Result<T, Error>) {
 
 #[cold]
 fn note_fault(link: &Arc<Link<Meta>>, error: &Error) {
-    let why = error.fault_text().unwrap_or_default();
-    if link.note_fault(why)
-        && let Ok(runtime) = Handle::try_current()
-    {
-        runtime.spawn(probe(Arc::downgrade(link)));
+    // Nobody suspends what nobody could resume.
+    let Ok(runtime) = Handle::try_current() else { return };
+    if link.note_fault(error.fault_text().unwrap_or_default()) {
+        runtime.spawn(probe(Resumes(Arc::downgrade(link))));
     }
 }
 
 /// Asks until an answer is good, after ever longer pauses. Ends with the link, or when its connection does: then another one has to show
 /// what it is worth.
-async fn probe(link: Weak<Link<Meta>>) {
+async fn probe(suspended: Resumes) {
+    let link = &suspended.0;
     let Some(mut backoff) = link.upgrade().map(|link| link.backoff()) else { return };
     for number in 0_u64.. {
         sleep(backoff.next_wait(fastrand::u64(..))).await;
@@ -46,8 +46,18 @@ async fn probe(link: Weak<Link<Meta>>) {
         let timing = Timing { is_probe: true, ..Timing::new(Some(PROBE_TIMEOUT), false) };
         let asked = Exchange::over(link.clone(), Get::without_value(key).with_size(), timing).once();
         if matches!(asked.await, Ok(Ok(_))) {
-            link.resume();
             return;
+        }
+    }
+}
+
+/// Resumes the link in the end, also when the runtime that asks goes before the link does.
+struct Resumes(Weak<Link<Meta>>);
+
+impl Drop for Resumes {
+    fn drop(&mut self) {
+        if let Some(link) = self.0.upgrade() {
+            link.resume();
         }
     }
 }

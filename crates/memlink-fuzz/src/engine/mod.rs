@@ -112,7 +112,7 @@ fn rare(world: &mut World, choices: &mut Choices<'_>) {
         120..140 => world.break_renewal(),
         140..160 => world.suspend(),
         160..190 => world.resume(),
-        190.. => drop(world.probe(u64::from(choices.byte()))),
+        190.. => world.probe(u64::from(choices.byte())),
     }
 }
 

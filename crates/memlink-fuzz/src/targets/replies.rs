@@ -21,7 +21,7 @@ pub fn replies(input: &[u8]) {
     }
     const VERSIONS: [&[u8]; 4] =
         [b"VERSION 1.6.45\r\n", b"VERSION 1.6.18\r\n", b"VERSION 1.6.12\r\n", b"VERSION of another\r\n"];
-    let opening = [VERSIONS[usize::from(setup) % VERSIONS.len()], b"EN\r\n"];
+    let opening = [VERSIONS[usize::from(setup) % VERSIONS.len()], b"EN Oprobe\r\n"];
     let whole = feed(setup, &opening, &commands, stream, Cuts::Whole);
     let cut = feed(setup, &opening, &commands, stream, cuts);
     assert_eq!(whole.broken, cut.broken, "the end depends on how the bytes were cut");

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use memlink_ring::Router;
@@ -92,8 +93,8 @@ impl<P: LinkProtocol> Shared<P> {
         grace: Duration,
         edit: impl FnOnce(&mut Vec<Server>) -> Result<(), ConfigError>,
     ) -> Result<Changes<P>, ConfigError> {
-        let is_closed = self.changing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *is_closed {
+        let one_at_a_time = self.changing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.is_closed.load(Ordering::Acquire) {
             return Err(ConfigError::Closed);
         }
         let before = self.topology.borrow().clone();
@@ -112,7 +113,7 @@ impl<P: LinkProtocol> Shared<P> {
         self.topology.send_replace(after);
         let placeholder = before.is_empty().then(|| before.pools().cloned()).into_iter().flatten();
         let leaving: Vec<_> = changes.leaving.iter().cloned().chain(placeholder).collect();
-        drop(is_closed);
+        drop(one_at_a_time);
         leaving.iter().for_each(|pool| pool.begin_close(grace));
         self.tell(&changes);
         Ok(Changes { grace, ..changes })
@@ -190,9 +191,7 @@ impl<P: LinkProtocol> Changes<P> {
     /// Returns when nothing is left of the servers that went: their tasks have ended, their sockets are closed. Soon after the grace is
     /// over at the latest. They end without it, too.
     pub async fn drained(self) {
-        for pool in &self.leaving {
-            pool.closed(self.grace).await;
-        }
+        futures_util::future::join_all(self.leaving.iter().map(|pool| pool.closed(self.grace))).await;
     }
 }
 
@@ -201,15 +200,15 @@ impl<P: LinkProtocol> Changes<P> {
 pub struct TopologyWatch<P: LinkProtocol>(watch::Receiver<Topology<P>>);
 
 impl<P: LinkProtocol> TopologyWatch<P> {
-    /// The servers as they stand now.
+    /// The servers as they stand now. `None`: the cluster is gone.
     #[must_use]
-    pub fn current(&self) -> Topology<P> {
-        self.0.borrow().clone()
+    pub fn current(&self) -> Option<Topology<P>> {
+        Some(self.0.borrow().clone()).filter(Topology::is_there)
     }
 
     /// Waits until the list is another than when it was last asked for here, and gives it. `None`: the cluster is gone.
     pub async fn changed(&mut self) -> Option<Topology<P>> {
         self.0.changed().await.ok()?;
-        Some(self.0.borrow_and_update().clone())
+        Some(self.0.borrow_and_update().clone()).filter(Topology::is_there)
     }
 }

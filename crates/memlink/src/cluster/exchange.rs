@@ -110,7 +110,13 @@ impl<P: LinkProtocol, C: Command<P> + Unpin, D: Destination<C> + Unpin> Future f
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Exchange { command, attempts, cluster, destination } = &mut *self;
-        attempts.poll(cx, command, |why| why.link(cluster.as_ref()?, destination.key(command)?, command.size_hint()))
+        let elsewhere =
+            |why: Elsewhere<'_, P>| why.link(cluster.as_ref()?, destination.key(command)?, command.size_hint());
+        let output = ready!(attempts.poll(cx, command, elsewhere));
+        if output.is_ok() {
+            attempts.link().note_answer();
+        }
+        Poll::Ready(output)
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) use routing::{Fixed, OwnRing};
 pub use topology::Topology;
 
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -68,8 +68,9 @@ pub struct Cluster<P: LinkProtocol> {
 
 struct Shared<P: LinkProtocol> {
     topology: watch::Sender<Topology<P>>,
-    /// Held while the list changes; whether the cluster was closed.
-    changing: Mutex<bool>,
+    /// Held while the list changes.
+    changing: Mutex<()>,
+    is_closed: AtomicBool,
     /// Tells of the end, for tasks that serve the cluster.
     closed: watch::Sender<bool>,
     routing: Box<dyn Routing>,
@@ -174,7 +175,8 @@ impl<P: LinkProtocol> Cluster<P> {
         let (link_options, settings) = (settings.link_options(), Arc::new(settings));
         let mut shared = Shared {
             topology: watch::Sender::new(Topology::none(settings.clone())),
-            changing: Mutex::new(false),
+            changing: Mutex::new(()),
+            is_closed: AtomicBool::new(false),
             closed: watch::Sender::new(false),
             routing,
             protocol: Arc::new(protocol),
@@ -219,7 +221,7 @@ impl<P: LinkProtocol> Cluster<P> {
     /// A connection for a command of about so many bytes to the server that has this key now; `None` when the cluster is closed.
     #[cold]
     pub(crate) fn lane_of(&self, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
-        let is_closed = *self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_closed = self.shared.is_closed.load(Ordering::Acquire);
         (!is_closed).then(|| self.shared.topology.borrow().lane_of(key, len))
     }
 
@@ -320,7 +322,7 @@ impl<P: LinkProtocol> Cluster<P> {
     /// Takes no more commands, lets what is in flight finish for up to `grace`, then closes every connection. Afterwards every
     /// request ends at once with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Calling it again is harmless.
     pub async fn close(&self, grace: Duration) {
-        *self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.close();
         self.shared.closed.send_replace(true);
         let topology = self.topology();
         topology.pools().for_each(|pool| pool.begin_close(grace));
@@ -350,6 +352,14 @@ impl<P: LinkProtocol> WeakCluster<P> {
 /// How long a dial of the placeholder may take: for ever, nearly. Whoever looks for the servers has bounds of its own, and callers have
 /// their deadlines.
 const PLACEHOLDER_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl<P: LinkProtocol> Shared<P> {
+    /// The list changes no more, once this has returned.
+    fn close(&self) {
+        let _after_the_last_change = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_closed.store(true, Ordering::Release);
+    }
+}
 
 /// Whoever watches the list of servers does not keep their connections.
 impl<P: LinkProtocol> Drop for Shared<P> {

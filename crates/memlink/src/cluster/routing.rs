@@ -33,7 +33,7 @@ use crate::config::{ConfigError, Server};
 /// # Ok::<(), memlink::ConfigError>(())
 /// ```
 pub trait Routing: Send + Sync + 'static {
-    /// The router for these servers: its answers index `servers`.
+    /// The router for these servers: its answers index `servers`. Must not ask or change the cluster that it is for.
     ///
     /// # Errors
     ///

@@ -95,6 +95,11 @@ impl<P: LinkProtocol> Topology<P> {
         self.0.is_waiting
     }
 
+    /// Whether its cluster is there.
+    pub(super) fn is_there(&self) -> bool {
+        !self.0.members.is_empty()
+    }
+
     /// How many changes of the list led here: greater than that of every topology before it.
     #[must_use]
     pub fn number(&self) -> u64 {

@@ -47,7 +47,8 @@ pub enum WhenDown {
     Fail,
     /// Reads are misses and writes are dropped, without an error; both are counted ([`ClientStats`](crate::ClientStats)), and each
     /// request can say so ([`Request::with_source`](crate::Request::with_source)). For callers to whom a cache is never more than a
-    /// help. Requests that ask for more than a plain answer (a CAS id, a condition) still fail.
+    /// help. Of many keys [`Many::without_server`](crate::Many::without_server) says which. Requests that ask for more than a plain
+    /// answer (a CAS id, a condition) still fail; batches and streams tell each command's own end.
     Miss,
     /// They go to another server, the same for all clients of these servers: to [`Router::route_again`](crate::Router::route_again), which
     /// spreads the keys of the lost server over all others.

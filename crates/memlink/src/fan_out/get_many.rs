@@ -105,7 +105,7 @@ impl<'c> IntoFuture for GetMany<'c> {
                 true if self.keys.len() > 1 => by_lines(self.client, timing, self.keys).await,
                 _ => by_key(self.client, timing, self.keys, self.asked).await,
             };
-            Many::new(with_refused(outcomes, self.refused))
+            Many::new(with_refused(outcomes, self.refused)).or_without_server(self.client, true, || None)
         })
     }
 }

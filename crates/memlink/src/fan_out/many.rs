@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use super::{OwnKey, WINDOW, run};
 use crate::Client;
 use crate::client::unix_now;
+use crate::cluster::found_no_server;
+use crate::config::WhenDown;
 use crate::error::Error;
 use crate::link::Timing;
 
@@ -18,11 +20,33 @@ use crate::link::Timing;
 #[derive(Debug, Clone)]
 pub struct Many<T> {
     outcomes: Vec<Result<T, Error>>,
+    /// Those that no server has seen.
+    without_server: Vec<usize>,
 }
 
 impl<T> Many<T> {
     pub(super) fn new(outcomes: Vec<Result<T, Error>>) -> Many<T> {
-        Many { outcomes }
+        Many { outcomes, without_server: Vec::new() }
+    }
+
+    /// What the user has chosen for keys whose server is down ([`WhenDown::Miss`]): `absent` instead of an error.
+    pub(super) fn or_without_server(mut self, client: &Client, is_read: bool, absent: impl Fn() -> T) -> Many<T> {
+        if client.cluster().settings().when_down == WhenDown::Miss {
+            for (place, outcome) in self.outcomes.iter_mut().enumerate() {
+                if outcome.as_ref().is_err_and(found_no_server) {
+                    *outcome = Ok(absent());
+                    self.without_server.push(place);
+                    client.counters().without_server(is_read);
+                }
+            }
+        }
+        self
+    }
+
+    /// The indexes of keys that no server has seen: misses and dropped writes by the choice of [`WhenDown::Miss`], and nothing else.
+    #[must_use]
+    pub fn without_server(&self) -> &[usize] {
+        &self.without_server
     }
 
     /// The outcomes, in the order of the keys.
@@ -192,7 +216,7 @@ impl<'c> IntoFuture for SetMany<'c> {
                 }
             };
             let sets = self.sets.into_iter().map(|set| set.map(complete)).collect();
-            each(self.client, timing, sets, read_stored).await
+            each(self.client, timing, sets, read_stored).await.or_without_server(self.client, false, || ())
         })
     }
 }
@@ -220,7 +244,7 @@ impl<'c> IntoFuture for DeleteMany<'c> {
     fn into_future(self) -> BulkFuture<'c, bool> {
         Box::pin(async move {
             let timing = timing(self.client, self.timeout);
-            each(self.client, timing, self.deletes, read_deleted).await
+            each(self.client, timing, self.deletes, read_deleted).await.or_without_server(self.client, false, || false)
         })
     }
 }

@@ -214,6 +214,7 @@ impl<P: LinkProtocol> Driver<P> {
         if is_open && !was_open {
             let took = now.since(self.dial_began);
             self.shared.gate.end_rest();
+            self.shared.faults.forget();
             self.shared.set_state(LinkState::Open);
             let server = &self.shared.name;
             self.shared.observe(|| Event::Opened { server: server.clone(), took });
@@ -247,8 +248,10 @@ impl<P: LinkProtocol> Driver<P> {
         if is_proved {
             self.backoff.served(lived);
         }
-        if wire.is_proved && self.backoff.failures() == 0 && lived < STEADY_AFTER && self.is_drained() {
-            // A server that answers, and closes what is idle, fails nobody. It is dialled when somebody has something to ask.
+        let is_young = wire.is_proved && self.backoff.failures() == 0 && lived < STEADY_AFTER;
+        if is_young && !self.shared.gate.has_several() && self.is_drained() {
+            // A server that answers, and closes what is idle, fails nobody. It is dialled when somebody has something to ask; where
+            // there are other links that one is asked.
             return self.let_go(wire, why);
         }
         let wait = self.backoff.next_wait(fastrand::u64(..));

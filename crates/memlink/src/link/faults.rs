@@ -14,6 +14,13 @@ pub(super) struct Faults {
     since: AtomicU64,
 }
 
+impl Faults {
+    /// Another connection begins with a clean record.
+    pub(super) fn forget(&self) {
+        self.in_a_row.store(0, Ordering::Relaxed);
+    }
+}
+
 /// So many such answers and not one that is good: a proxy that has lost one of several servers behind it gives good answers in between.
 const FAULTS_MAX: u32 = 20;
 
@@ -45,9 +52,15 @@ impl<P: LinkProtocol> Link<P> {
     fn suspend(&self, why: &str) -> bool {
         let mut woken = Vec::new();
         let is_suspended = self.shared.lock().connection.suspend(Cause::Down(why.to_owned()), &mut woken);
-        wake_all(&mut woken);
         if is_suspended {
             self.shared.set_state(LinkState::Down);
+            if !self.is_suspended() {
+                // Another connection has opened in between, and was told of before.
+                self.shared.set_state(LinkState::Open);
+            }
+        }
+        wake_all(&mut woken);
+        if is_suspended {
             self.shared.observe(|| Event::Suspended { server: self.shared.name.clone(), why: why.into() });
         }
         is_suspended

@@ -103,12 +103,15 @@ impl DialGate {
 
     /// The link with this number stands like this now.
     pub(super) fn set_state(&self, link: usize, state: LinkState) {
-        let mut states = lock(&self.0.states);
-        if let Some(slot) = states.get_mut(link) {
-            *slot = state;
-        }
-        let best = states.iter().copied().max_by_key(|state| state.rank()).unwrap_or(state);
-        self.0.state.send_if_modified(|state| std::mem::replace(state, best) != best);
+        // Watchers are told when neither lock is held any more.
+        self.0.state.send_if_modified(|now| {
+            let mut states = lock(&self.0.states);
+            if let Some(slot) = states.get_mut(link) {
+                *slot = state;
+            }
+            let best = states.iter().copied().max_by_key(|state| state.rank()).unwrap_or(state);
+            std::mem::replace(now, best) != best
+        });
     }
 
     /// How the way to the server stands: as the best of its links.

@@ -87,6 +87,7 @@ impl<P: LinkProtocol> Link<P> {
             return Err(NotOpen::NoRuntime);
         }
         let mut state = self.shared.state.subscribe();
+        let opened_before = self.stats().opened;
         let driver = {
             let mut guarded = self.shared.lock();
             guarded.dial_wanted = *guarded.connection.phase() == Phase::Idle;
@@ -96,8 +97,12 @@ impl<P: LinkProtocol> Link<P> {
             driver.wake();
         }
         // The sender lives in `shared`, which lives as long as `self`.
-        let is_decided =
-            |state: &LinkState| !matches!(state, LinkState::Idle | LinkState::Dialling) || !self.shared.is_served();
+        let is_decided = |state: &LinkState| match state {
+            // It was open, and is let go of again.
+            LinkState::Idle if self.shared.lock().connection.opened_so_far() > opened_before => true,
+            LinkState::Idle | LinkState::Dialling => !self.shared.is_served(),
+            _ => true,
+        };
         let _ = state.wait_for(is_decided).await;
         if !self.shared.is_served() && self.state() != LinkState::Closed {
             let cause = Cause::Closed(Broken::DriverGone);

@@ -100,8 +100,9 @@ impl<P: LinkProtocol> Driver<P> {
                     return Turn::Again;
                 }
                 let due = candidate.due;
-                if candidate.wire.is_open && candidate.opened_after.is_none() {
-                    candidate.opened_after = Some(now.since(self.dial_began));
+                if candidate.wire.is_open {
+                    candidate.opened_after.get_or_insert(now.since(self.dial_began));
+                    // Again and again: one that is suspended is retired when it speaks again.
                     if self.shared.lock().connection.retire() {
                         self.shared.set_state(LinkState::Dialling);
                     }
@@ -157,6 +158,7 @@ impl<P: LinkProtocol> Driver<P> {
             Ok(remains) => {
                 drop(remains);
                 self.shared.gate.end_rest();
+                self.shared.faults.forget();
                 self.shared.set_state(LinkState::Open);
                 self.shared.observe(|| Event::Opened { server: server.clone(), took });
                 self.begin_names(now);

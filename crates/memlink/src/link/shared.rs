@@ -60,7 +60,8 @@ pub enum LinkState {
     Dialling,
     /// Commands are sent.
     Open,
-    /// Known to be unreachable, or suspended because it says nothing; commands are refused at once, and it is dialled again and again.
+    /// Known to be unreachable, and dialled again and again; or suspended, because it says nothing or nothing but faults. Commands are
+    /// refused at once.
     Down,
     /// Closed for good.
     Closed,

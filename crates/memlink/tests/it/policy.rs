@@ -76,6 +76,18 @@ async fn a_dead_server_can_be_a_miss() {
     }
     let stats = client.stats();
     assert_eq!((stats.reads_without_server - before, stats.writes_without_server, stats.substituted), (n, n * 5, 0));
+    // The same for many keys, which say which of them no server has seen.
+    let all: Vec<_> = (0..300).map(|n| format!("key-{n}")).collect();
+    let of_dead: Vec<_> = (0..300).filter(|n| keys.contains(&all[*n])).collect();
+    let set = client.set_many(all.iter().map(|key| (key, "v"))).await;
+    assert_eq!((set.without_server(), set.errors().count()), (&of_dead[..], 0));
+    let got = client.get_many(&all).await;
+    assert_eq!(got.without_server(), of_dead);
+    assert!(got.iter().enumerate().all(|(n, got)| got.as_ref().is_ok_and(|got| got.is_none() == of_dead.contains(&n))));
+    let deleted = client.delete_many(&all).await;
+    assert!(deleted.iter().enumerate().all(|(n, gone)| gone.as_ref().is_ok_and(|gone| *gone != of_dead.contains(&n))));
+    assert_eq!(client.stats().reads_without_server - before, n * 2);
+
     servers[0].revive();
     until_async("it is used again", async || {
         client.set(&keys[0], "v").with_source().await.is_ok_and(|set| set.source == Source::Owner)

@@ -7,15 +7,12 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use memlink::streaming::Takes;
 use memlink::{Client, Limits, ManyStream, Server, Settings, TcpOptions};
 use memlink_testserver::TestServer;
-use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
 
 /// Bytes of the process at one moment, and the most since the count began.
 static NOW: AtomicUsize = AtomicUsize::new(0);
@@ -71,21 +68,6 @@ fn key(n: usize) -> String {
     format!("key-{}", n % DIFFERENT)
 }
 
-/// The embedded server behind sockets with small buffers.
-async fn start_small() -> (TestServer, TcpListener, String) {
-    let server = TestServer::start().await.unwrap();
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    // Sockets that are accepted inherit them.
-    socket.set_recv_buffer_size(BUFFER_LEN as usize).unwrap();
-    socket.set_send_buffer_size(BUFFER_LEN as usize).unwrap();
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-    socket.listen(16).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let listener = TcpListener::from_std(socket.into()).unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    (server, listener, address)
-}
-
 async fn client(address: &str) -> Client {
     let buffer = Some(BUFFER_LEN);
     let tcp = TcpOptions { send_buffer: buffer, receive_buffer: buffer, ..TcpOptions::default() };
@@ -114,13 +96,8 @@ async fn check<I: Iterator, F: Takes<I::Item>>(what: &str, len: usize, stream: M
 /// Figure: very many keys as a stream over sockets with buffers of 4 KiB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_is_flat_whatever_the_number_of_keys() {
-    let (server, listener, address) = start_small().await;
-    let serving = async {
-        let (stream, _) = listener.accept().await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        server.serve(stream).unwrap();
-    };
-    let (client, ()) = tokio::join!(client(&address), serving);
+    let server = TestServer::builder().socket_buffers(BUFFER_LEN).start().await.unwrap();
+    let client = client(&server.address()).await;
     let len = keys_len();
     let items = |len: usize| (0..len).map(|n| (key(n), vec![b'x'; 100]));
     // The server's items, and whatever is allocated once.

@@ -184,7 +184,8 @@ mod tests {
                         Verdict::More { total } => {
                             prop_assert!(total > end);
                             let early = (end + 1..total.min(input.len() + 1)).map(|end| frame(ask, &input[..end]));
-                            prop_assert!(early.into_iter().all(|verdict| matches!(verdict, Verdict::More { .. })));
+                            let waits = early.into_iter().all(|verdict| matches!(verdict, Verdict::More { .. }));
+            prop_assert!(waits);
                         }
                         verdict => prop_assert_eq!(Some(verdict), whole.clone()),
                     }

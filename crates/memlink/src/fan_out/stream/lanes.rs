@@ -97,7 +97,7 @@ impl<J> Lanes<J> {
 
     fn seat_servers(&mut self) {
         self.seats.iter_mut().for_each(|seat| seat.server = None);
-        // While no server was found one stands in for those to come.
+        // While no server was found there is a placeholder for those to come.
         let servers = self.topology.len().max(1);
         self.by_server = (0..servers).map(|server| self.seat_for(server)).collect();
         (self.hungry, self.behind) = (0, 0);
