@@ -98,6 +98,8 @@ pub(crate) struct Rules {
     pub(crate) latency: (u64, u64),
     pub(crate) backoff: (Duration, Duration),
     pub(crate) dial_timeout: Duration,
+    /// So many commands without a reply, and no byte for so long, and a server is given no more of them.
+    pub(crate) suspension: (u64, Duration),
     /// Servers that lose everything at times.
     restarts: [bool; SERVERS],
 }
@@ -139,6 +141,7 @@ impl Rules {
             latency: (5 * US, dice.between(20, 400) * US),
             backoff: (Duration::from_millis(2), Duration::from_millis(25)),
             dial_timeout: Duration::from_millis(15),
+            suspension: (dice.between(1, 5), Duration::from_millis(dice.between(4, 20))),
             restarts: std::array::from_fn(|_| dice.one_in(2)),
         }
     }

@@ -42,6 +42,8 @@ pub struct Report {
     pub connections: u64,
     /// Connections that were replaced without anyone noticing.
     pub renewed: u64,
+    /// Connections that were suspended because nothing came.
+    pub suspended: u64,
     /// Error lines on a connection whose replies were altered: believed by whoever was at the head, as nothing confirms their place.
     pub errors_believed: u64,
     /// Increments that may have been counted.
@@ -70,6 +72,7 @@ impl Report {
         self.executed += other.executed;
         self.connections += other.connections;
         self.renewed += other.renewed;
+        self.suspended += other.suspended;
         self.errors_believed += other.errors_believed;
         self.increments += other.increments;
         self.increments_unknown += other.increments_unknown;
@@ -101,9 +104,10 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} connections, {} renewed · {} increments, {} unknown · {} keys in order, {} undecided · {} error lines believed · {} s simulated",
+            "{} connections, {} renewed, {} suspended · {} increments, {} unknown · {} keys in order, {} undecided · {} error lines believed · {} s simulated",
             self.connections,
             self.renewed,
+            self.suspended,
             self.increments,
             self.increments_unknown,
             self.keys,

@@ -16,6 +16,8 @@ pub(crate) struct Operation {
     pub(crate) deadline: Option<Tick>,
     task: u32,
     pub(crate) is_scheduled: bool,
+    /// On the stack: no task runs twice at once.
+    is_running: bool,
     /// Held up in the middle of a write.
     pub(crate) is_busy: bool,
     pub(crate) ending: Option<Ending>,
@@ -80,6 +82,7 @@ impl Operation {
             deadline: None,
             task: 0,
             is_scheduled: false,
+            is_running: false,
             is_busy: false,
             ending: None,
             ended: 0,
@@ -103,9 +106,19 @@ impl World {
         if operation.ending.is_some() || operation.is_busy {
             return;
         }
+        if operation.is_running {
+            // Woken while it runs, by what runs on another thread: it runs again behind that.
+            return self.wake_operation(n);
+        }
+        operation.is_running = true;
+        self.poll_calls(n);
+        self.operations[n].is_running = false;
+    }
+
+    fn poll_calls(&mut self, n: usize) {
         // Moved to another task since it was polled last.
         if self.dice.one_in(4) {
-            operation.task += 1;
+            self.operations[n].task += 1;
         }
         for call in 0..self.operations[n].calls.len() {
             if self.operations[n].calls[call].result.is_none() {

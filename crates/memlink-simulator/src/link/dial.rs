@@ -13,7 +13,12 @@ pub(crate) struct Gate {
     queue: VecDeque<usize>,
     pub(crate) renewals: u64,
     rest: Option<(u64, Broken)>,
+    /// When all redials that were taken will have come back.
+    redials_free_at: u64,
 }
+
+/// As in the client.
+const REDIALS_MAX: u64 = 8;
 
 /// A dial, which its link polls.
 #[derive(Debug)]
@@ -117,6 +122,22 @@ impl World {
         }
         self.gates[server].queue.retain(|queued| *queued != dial);
         self.release_gate(dial, server);
+    }
+
+    /// When a link may be dialled that had a connection before; `None`: now, and it is counted. `DialGate::redial` in the client.
+    pub(crate) fn redial(&mut self, server: usize) -> Option<u64> {
+        let (now, interval) = (self.now, self.rules.backoff.1.as_nanos() as u64 / 3);
+        let gate = &mut self.gates[server];
+        if gate.rest.as_ref().is_some_and(|(until, _)| now < *until) {
+            return None;
+        }
+        let free_at = gate.redials_free_at.max(now);
+        let full_at = now + interval * (REDIALS_MAX - 1);
+        if free_at > full_at {
+            return Some(now + (free_at - full_at));
+        }
+        gate.redials_free_at = free_at + interval;
+        None
     }
 
     pub(crate) fn rest_gate(&mut self, server: usize, until: u64, why: &Broken) {

@@ -13,6 +13,7 @@ pub(crate) struct Driver {
     pub(super) renewal: Renewal,
     backoff: Backoff,
     armed: Tick,
+    has_dialled: bool,
     pub(super) woken: Vec<Waiter>,
     /// The last connection's, for a mutant that goes on with it.
     old: Option<Box<Wire>>,
@@ -40,14 +41,22 @@ struct Look {
 const TURNS_MAX: usize = 10_000;
 
 /// As in the client.
-/// As in the client.
 const WAIT_MAX: std::time::Duration = std::time::Duration::from_millis(250);
 
+/// As in the client.
 const PROVED_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Driver {
     pub(super) fn new(backoff: Backoff) -> Driver {
-        Driver { way: Way::Idle, renewal: Renewal::None(0), backoff, armed: Tick::NEVER, woken: Vec::new(), old: None }
+        Driver {
+            way: Way::Idle,
+            renewal: Renewal::None(0),
+            backoff,
+            armed: Tick::NEVER,
+            has_dialled: false,
+            woken: Vec::new(),
+            old: None,
+        }
     }
 }
 
@@ -96,6 +105,12 @@ impl World {
             Way::Resting { until } if now < until => return Turn::Until(look.timeout.min(until)),
             _ => {}
         }
+        if std::mem::replace(&mut driver.has_dialled, true)
+            && let Some(at) = self.redial(self.links[link].server)
+        {
+            driver.way = Way::Resting { until: Tick::from_nanos(at) };
+            return Turn::Again;
+        }
         driver.renewal = Renewal::None(self.gates[self.links[link].server].renewals);
         driver.way = Way::Dialling { dial: self.dial(link) };
         let shared = &mut self.links[link];
@@ -123,7 +138,7 @@ impl World {
         Turn::Again
     }
 
-    pub(super) fn begin_connection(&mut self, link: usize, driver: &mut Driver, wired: usize, now: Tick) {
+    fn begin_connection(&mut self, link: usize, driver: &mut Driver, wired: usize, now: Tick) {
         let inline = self.rules.inline.then_some(wired);
         let shared = &mut self.links[link];
         let mut wire = Box::new(Wire::new(shared, wired, now));
@@ -151,28 +166,28 @@ impl World {
     fn drive_wire(&mut self, link: usize, driver: &mut Driver, now: Tick) -> Turn {
         let is_due = now >= driver.armed;
         let Way::Connected(wire) = &mut driver.way else { return Turn::Again };
-        let was_open = wire.is_open;
+        let (was_open, was_silent) = (wire.is_open, wire.is_silent);
         let driven = self.drive(link, wire, now, is_due, &mut driver.woken);
         if wire.is_open && !was_open {
             self.end_rest(self.links[link].server);
             self.links[link].state = LinkState::Open;
         }
-        let is_open = wire.is_open;
+        let (is_open, is_silent) = (wire.is_open, wire.is_silent);
+        if is_silent != was_silent {
+            self.links[link].state = if is_silent { LinkState::Down } else { LinkState::Open };
+        }
         match driven {
             Err(why) => {
                 self.lose(link, driver, &why, now);
                 Turn::Again
             }
             Ok(Driven { stop: Some(until), is_drained, .. }) if is_drained || now >= until => self.end(link, driver),
-            Ok(Driven { stop: None, timeout, .. }) if is_open => match self.drive_renewal(link, driver, now) {
-                Some(turn) => turn,
-                None => Turn::Until(timeout),
-            },
+            Ok(Driven { stop: None, timeout, .. }) if is_open => self.drive_renewal(link, driver, now, timeout),
             Ok(Driven { stop, timeout, .. }) => Turn::Until(timeout.min(stop.unwrap_or(Tick::NEVER))),
         }
     }
 
-    fn lose(&mut self, link: usize, driver: &mut Driver, why: &Broken, now: Tick) {
+    pub(super) fn lose(&mut self, link: usize, driver: &mut Driver, why: &Broken, now: Tick) {
         let Way::Connected(mut wire) = std::mem::replace(&mut driver.way, Way::Idle) else { return };
         self.drop_renewal(driver, Renewal::None(self.gates[self.links[link].server].renewals));
         let lived = now.since(wire.opened_at);
@@ -180,25 +195,21 @@ impl World {
         if is_proved {
             driver.backoff.served(lived);
         }
-        let is_young = wire.is_proved && driver.backoff.failures() == 0 && lived < STEADY_AFTER;
-        let is_let_go = is_young && self.links[link].connection.is_drained();
-        let mut proved = is_let_go;
-        if !is_let_go {
-            let wait = driver.backoff.next_wait(self.dice.throw());
-            proved = is_proved && wait <= WAIT_MAX;
-            let until = now.after(wait);
-            driver.way = Way::Resting { until };
-            if !proved {
-                self.rest_gate(self.links[link].server, until.as_nanos(), why);
-            }
-        }
         self.judge_loss(link, wire.wired, why);
+        let is_young = wire.is_proved && driver.backoff.failures() == 0 && lived < STEADY_AFTER;
+        if is_young && self.links[link].connection.is_drained() {
+            return self.let_go(link, driver, wire, why);
+        }
+        let wait = driver.backoff.next_wait(self.dice.throw());
+        let until = now.after(wait);
+        driver.way = Way::Resting { until };
+        self.preempt(link);
         let shared = &mut self.links[link];
+        let was_suspended = matches!(shared.connection.phase(), Phase::Suspended(_));
+        let is_waited_for = is_proved && !was_suspended && wait <= WAIT_MAX;
         let remains = shared.connection.closed(why, &mut wire.transmit, &mut driver.woken);
         (shared.inline, shared.wired) = (None, None);
-        if is_let_go {
-            // It is dialled when somebody has something to ask.
-        } else if proved {
+        if is_waited_for {
             shared.connection.dialling();
         } else {
             shared.connection.down(down_cause(why), &mut driver.woken);
@@ -207,11 +218,24 @@ impl World {
         drop(remains);
         self.close_client(wire.wired);
         driver.old = (self.mutant == Some(Mutant::PendingKept)).then_some(wire);
-        self.links[link].state = match (is_let_go, proved) {
-            (true, _) => LinkState::Idle,
-            (false, true) => LinkState::Dialling,
-            (false, false) => LinkState::Down,
-        };
+        if !is_waited_for {
+            self.rest_gate(self.links[link].server, until.as_nanos(), why);
+        }
+        self.links[link].state = if is_waited_for { LinkState::Dialling } else { LinkState::Down };
+    }
+
+    /// Closes a connection on which nothing is owed, and dials the next one when it is wanted.
+    fn let_go(&mut self, link: usize, driver: &mut Driver, mut wire: Box<Wire>, why: &Broken) {
+        driver.has_dialled = false;
+        // Between the look at what is owed and this the lock was let go of.
+        self.preempt(link);
+        let shared = &mut self.links[link];
+        let remains = shared.connection.closed(why, &mut wire.transmit, &mut driver.woken);
+        (shared.inline, shared.wired) = (None, None);
+        drop(remains);
+        self.close_client(wire.wired);
+        driver.old = (self.mutant == Some(Mutant::PendingKept)).then_some(wire);
+        self.links[link].state = LinkState::Idle;
     }
 
     /// Looks at what callers have left while there is no connection, and ends waits that are over.
@@ -232,8 +256,7 @@ impl World {
     }
 
     fn end(&mut self, link: usize, driver: &mut Driver) -> Turn {
-        let (mut none, renewals) = (Transmit::default(), self.gates[self.links[link].server].renewals);
-        self.drop_renewal(driver, Renewal::None(renewals));
+        let mut none = Transmit::default();
         let mut way = std::mem::replace(&mut driver.way, Way::Idle);
         let transmit = match &mut way {
             Way::Connected(wire) => &mut wire.transmit,
@@ -246,6 +269,7 @@ impl World {
         shared.state = LinkState::Closed;
         drop(remains);
         self.drop_way(way);
+        self.drop_renewal(driver, Renewal::None(0));
         self.wake_all(&mut driver.woken);
         Turn::End
     }

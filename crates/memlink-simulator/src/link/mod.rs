@@ -39,6 +39,8 @@ pub(crate) struct Waiter {
 pub(crate) struct Link {
     pub(crate) slot: usize,
     pub(crate) server: usize,
+    /// The link that this one is to take the place of, before it serves: it has no driver of its own.
+    pub(crate) beside: Option<usize>,
     pub(crate) protocol: Arc<Spoken>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) connection: Connection<Spoken, Waiter>,
@@ -85,6 +87,7 @@ impl Link {
         Link {
             slot,
             server,
+            beside: None,
             protocol: protocol.clone(),
             limits: limits.clone(),
             connection: Connection::new(protocol.clone(), limits.clone()),

@@ -1,61 +1,146 @@
-use memlink_core::{Broken, Tick};
+use memlink_core::{Broken, Connection, Tick};
 
-use super::LinkState;
 use super::driver::{Driver, Turn, Way};
+use super::wire::Wire;
+use super::{LinkState, Waiter};
+use crate::protocol::Spoken;
 use crate::world::World;
 
-/// A connection is replaced without a command that notices: `Renewal` in the client.
+/// A connection is replaced without a command that notices: `Renewal` in the client. The new one has its opening exchange on an
+/// engine of its own, beside the one that serves.
 pub(super) enum Renewal {
     None(u64),
     Dialling(u64, usize),
-    Ready(u64, usize),
+    Beside(u64, Box<Candidate>),
+}
+
+pub(super) struct Candidate {
+    /// The link that has its engine, and nothing else.
+    link: usize,
+    wire: Box<Wire>,
+    due: Tick,
+    is_ready: bool,
 }
 
 impl World {
-    pub(super) fn drive_renewal(&mut self, link: usize, driver: &mut Driver, now: Tick) -> Option<Turn> {
-        let server = self.links[link].server;
-        match driver.renewal {
+    pub(super) fn drive_renewal(&mut self, link: usize, driver: &mut Driver, now: Tick, timeout: Tick) -> Turn {
+        match &mut driver.renewal {
             Renewal::None(known) => {
-                let wanted = self.gates[server].renewals;
-                if known == wanted {
-                    return None;
+                let wanted = self.gates[self.links[link].server].renewals;
+                if *known == wanted {
+                    return Turn::Until(timeout);
                 }
                 driver.renewal = Renewal::Dialling(wanted, self.dial(link));
-                Some(Turn::Again)
+                Turn::Again
             }
-            Renewal::Dialling(number, dial) => match self.poll_dial(dial)? {
-                Ok(wired) => {
-                    driver.renewal = Renewal::Ready(number, wired);
-                    self.links[link].connection.retire();
-                    self.links[link].state = LinkState::Dialling;
-                    Some(Turn::Again)
+            Renewal::Dialling(number, dial) => {
+                let (number, dial) = (*number, *dial);
+                let Some(dialled) = self.poll_dial(dial) else { return Turn::Until(timeout) };
+                match dialled.and_then(|wired| self.begin_candidate(link, driver, wired, now)) {
+                    Ok(candidate) => driver.renewal = Renewal::Beside(number, Box::new(candidate)),
+                    Err(_) => self.renewal_failed(link, driver),
                 }
-                Err(_) => {
-                    driver.renewal = Renewal::None(number);
-                    Some(Turn::Again)
+                Turn::Again
+            }
+            Renewal::Beside(_, candidate) => {
+                let is_due = now >= candidate.due;
+                match self.drive(candidate.link, &mut candidate.wire, now, is_due, &mut driver.woken) {
+                    Ok(driven) => candidate.due = driven.timeout,
+                    Err(why) => {
+                        let (beside, wired) = (candidate.link, candidate.wire.wired);
+                        self.judge_loss(beside, wired, &why);
+                        self.renewal_failed(link, driver);
+                        return Turn::Again;
+                    }
                 }
-            },
-            Renewal::Ready(number, wired) => self.replace(link, driver, number, wired, now),
+                let due = candidate.due;
+                if candidate.wire.is_open && !candidate.is_ready {
+                    candidate.is_ready = true;
+                    self.preempt(link);
+                    if self.links[link].connection.retire() {
+                        self.links[link].state = LinkState::Dialling;
+                    }
+                }
+                if self.replace(link, driver, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
+            }
         }
     }
 
-    fn replace(&mut self, link: usize, driver: &mut Driver, number: u64, new: usize, now: Tick) -> Option<Turn> {
-        let Way::Connected(wire) = &mut driver.way else { return None };
-        let shared = &mut self.links[link];
-        if !shared.connection.is_drained() || shared.stop.is_some() {
-            return None;
+    fn begin_candidate(
+        &mut self,
+        link: usize,
+        driver: &mut Driver,
+        wired: usize,
+        now: Tick,
+    ) -> Result<Candidate, Broken> {
+        let beside = self.new_candidate(link);
+        let mut wire = Box::new(Wire::new(&self.links[link], wired, now));
+        let opened = self.links[beside].connection.opened(now, false, &mut wire.incoming, &mut driver.woken);
+        match opened {
+            Ok(()) => Ok(Candidate { link: beside, wire, due: Tick::NEVER, is_ready: false }),
+            Err(why) => {
+                self.close_client(wired);
+                Err(why)
+            }
         }
-        let remains = shared.connection.closed(&Broken::Shutdown, &mut wire.transmit, &mut driver.woken);
-        shared.connection.dialling();
-        (shared.inline, shared.wired) = (None, None);
-        let old = wire.wired;
-        driver.renewal = Renewal::None(number);
-        drop(remains);
+    }
+
+    /// The old connection stays: a new one can be asked for again.
+    fn renewal_failed(&mut self, link: usize, driver: &mut Driver) {
+        let number = match &driver.renewal {
+            Renewal::None(number) | Renewal::Dialling(number, _) | Renewal::Beside(number, _) => *number,
+        };
         self.preempt(link);
-        self.report.renewed += 1;
-        self.close_client(old);
-        self.begin_connection(link, driver, new, now);
-        Some(Turn::Again)
+        if self.links[link].connection.reinstate(&mut driver.woken) {
+            self.links[link].state = LinkState::Open;
+        }
+        self.drop_renewal(driver, Renewal::None(number));
+    }
+
+    /// Once nothing is in flight on the old one the new one serves.
+    fn replace(&mut self, link: usize, driver: &mut Driver, now: Tick) -> bool {
+        let (Way::Connected(old), Renewal::Beside(number, candidate)) = (&mut driver.way, &mut driver.renewal) else {
+            return false;
+        };
+        self.preempt(link);
+        let (number, old_wired) = (*number, old.wired);
+        let shared = &mut self.links[link];
+        if !candidate.is_ready || !shared.connection.is_drained() || shared.stop.is_some() {
+            return false;
+        }
+        let remains = shared.connection.closed(&Broken::Shutdown, &mut old.transmit, &mut driver.woken);
+        shared.connection.dialling();
+        let wired = candidate.wire.wired;
+        let inline = self.rules.inline.then_some(wired);
+        let (this, beside) = self.two_connections(link, candidate.link);
+        let adopted = this.adopt(beside, inline.is_some(), &mut candidate.wire.incoming, &mut driver.woken);
+        let shared = &mut self.links[link];
+        (shared.inline, shared.wired) = (inline, Some(wired));
+        if let Renewal::Beside(_, candidate) = std::mem::replace(&mut driver.renewal, Renewal::None(number)) {
+            driver.way = Way::Connected(candidate.wire);
+        }
+        drop(remains);
+        self.close_client(old_wired);
+        match adopted {
+            Ok(remains) => {
+                drop(remains);
+                self.report.renewed += 1;
+                self.end_rest(self.links[link].server);
+                self.links[link].state = LinkState::Open;
+            }
+            Err(why) => self.lose(link, driver, &why, now),
+        }
+        true
+    }
+
+    fn two_connections(
+        &mut self,
+        link: usize,
+        beside: usize,
+    ) -> (&mut Connection<Spoken, Waiter>, &mut Connection<Spoken, Waiter>) {
+        // A candidate is made after the link that it stands beside.
+        let (links, candidates) = self.links.split_at_mut(beside);
+        (&mut links[link].connection, &mut candidates[0].connection)
     }
 
     /// What a renewal has in hands is dropped with it.
@@ -63,7 +148,12 @@ impl World {
         match std::mem::replace(&mut driver.renewal, next) {
             Renewal::None(_) => {}
             Renewal::Dialling(_, dial) => self.drop_dial(dial),
-            Renewal::Ready(_, wired) => self.close_client(wired),
+            Renewal::Beside(_, mut candidate) => {
+                // Dropped in the client; here it is closed, so that the counts of all connections agree.
+                let connection = &mut self.links[candidate.link].connection;
+                drop(connection.closed(&Broken::Shutdown, &mut candidate.wire.transmit, &mut driver.woken));
+                self.close_client(candidate.wire.wired);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use memlink_core::{Broken, Framed, Incoming, Limits, Phase, Tick, Transmit};
+use memlink_core::{Broken, Cause, Framed, Incoming, Limits, Phase, Tick, Transmit};
 use memlink_meta::Expect;
 
 use super::linger::Linger;
@@ -27,6 +27,10 @@ pub(crate) struct Wire {
     pub(super) opened_at: Tick,
     pub(super) is_open: bool,
     pub(super) is_proved: bool,
+    /// Suspended until something comes.
+    pub(super) is_silent: bool,
+    /// Since when nothing has come, and how many commands had been abandoned then.
+    silence: (Option<Tick>, u64),
     /// When something was written last, for a mutant.
     wrote_at: Tick,
 }
@@ -65,6 +69,8 @@ impl Wire {
             opened_at: now,
             is_open: false,
             is_proved: false,
+            is_silent: false,
+            silence: (None, 0),
             wrote_at: Tick::ZERO,
         }
     }
@@ -219,6 +225,9 @@ impl World {
                 let shared = &mut self.links[link];
                 wire.is_proved |= wire.is_open;
                 let handled = shared.connection.handle_replies(now, &mut wire.incoming, woken);
+                if std::mem::take(&mut wire.is_silent) {
+                    shared.connection.resume();
+                }
                 wire.is_open |= *shared.connection.phase() == Phase::Open;
                 wire.handed_over += woken.len();
                 self.wake_all(woken);
@@ -247,7 +256,11 @@ impl World {
         self.preempt(link);
         let shared = &mut self.links[link];
         shared.connection.poll_sent(&mut wire.incoming);
+        if wire.silence.0 != wire.incoming.silent_since() {
+            wire.silence = (wire.incoming.silent_since(), shared.connection.stats().abandoned);
+        }
         shared.connection.handle_timeout(now, &mut wire.transmit, woken)?;
+        self.suspend_if_silent(link, wire, now, woken);
         wire.transmit.drop_cut();
         if now >= wire.silent_at(self.mutant).min(wire.blocked_until()) {
             let shared = &mut self.links[link];
@@ -267,6 +280,18 @@ impl World {
             wire.is_shrunk = true;
         }
         Ok(())
+    }
+
+    /// A server that lets commands wait until nobody waits any more, and says nothing meanwhile, is not given more of them.
+    fn suspend_if_silent(&mut self, link: usize, wire: &mut Wire, now: Tick, woken: &mut Vec<Waiter>) {
+        let (Some(since), before) = wire.silence else { return };
+        let (commands, silence) = self.rules.suspension;
+        let connection = &mut self.links[link].connection;
+        if connection.stats().abandoned.saturating_sub(before) >= commands && now >= since.after(silence) {
+            let was_suspended = connection.suspend(Cause::Down("silent".to_owned()), woken);
+            wire.is_silent |= was_suspended;
+            self.report.suspended += u64::from(was_suspended);
+        }
     }
 
     fn look_at_callers(

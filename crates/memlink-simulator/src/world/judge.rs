@@ -75,7 +75,10 @@ impl World {
         let is_early = self.operations[n].deadline.is_some_and(|deadline| deadline > self.tick());
         let is_stopped = self.links[self.operations[n].link].stop.is_some();
         match &failure.cause {
-            Cause::Deadline if is_early => self.violate("P6", format!("operation {number} expires early")),
+            // Whoever stands in line and cannot be answered in time any more is told so before its time is over.
+            Cause::Deadline if is_early && failure.outcome == Outcome::Unknown => {
+                self.violate("P6", format!("operation {number} expires early"))
+            }
             Cause::Shutdown if !is_stopped => self.violate("P5", format!("operation {number} fails: nobody closed")),
             Cause::Down(_) | Cause::Refused(_) | Cause::Shutdown | Cause::QueueFull
                 if failure.outcome != Outcome::NotSent =>
@@ -143,7 +146,7 @@ impl World {
             Broken::Stalled if was_suspended && (self.wired[wired].writers > 0 || suffered.late_write) => true,
             Broken::Stalled | Broken::WriteStalled => suffered.silence || suffered.altered,
             // A program that was stopped in the middle of the exchange has not done its part of it in time.
-            Broken::OpeningTimeout => suffered.silence || suffered.altered || was_suspended,
+            Broken::OpeningTimeout => suffered.silence || suffered.slowness || suffered.altered || was_suspended,
             Broken::Abandoned => self.is_abandoned(wired),
             Broken::Shutdown => self.links[link].stop.is_some(),
             Broken::DriverGone => false,

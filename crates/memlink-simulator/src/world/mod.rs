@@ -150,6 +150,15 @@ impl World {
         world
     }
 
+    /// A connection beside the one of `link`, with an engine of its own and no callers.
+    pub(crate) fn new_candidate(&mut self, link: usize) -> usize {
+        let (slot, server) = (self.links[link].slot, self.links[link].server);
+        let mut candidate = Link::new(slot, server, &self.protocol, &self.limits);
+        (candidate.beside, candidate.state) = (Some(link), LinkState::Closed);
+        self.links.push(candidate);
+        self.links.len() - 1
+    }
+
     /// A link takes its place.
     fn new_link(&mut self, slot: usize) {
         let mut link = Link::new(slot, LINKS[slot], &self.protocol, &self.limits);
@@ -216,6 +225,7 @@ impl World {
     }
 
     pub(crate) fn schedule_driver(&mut self, link: usize) {
+        let link = self.links[link].beside.unwrap_or(link);
         if !std::mem::replace(&mut self.links[link].is_scheduled, true) {
             let lag = self.lag();
             self.at(self.now + lag, Next::Driver(link));

@@ -32,6 +32,8 @@ pub(crate) struct Wired {
     /// A reply that waits for the next, to come behind it.
     pub(crate) held: Option<BytesMut>,
     pub(crate) frozen_until: u64,
+    /// How long it was silenced in all.
+    pub(crate) quiet: u64,
     pub(crate) trickles_until: u64,
     /// When the server's end was gone: nothing of this connection happens later.
     pub(crate) died: u64,
@@ -53,6 +55,8 @@ pub(crate) struct Suffered {
     pub(crate) alterations: u32,
     /// It was silent for about as long as a stall, or longer.
     pub(crate) silence: bool,
+    /// It was slow: a bound on the time of a whole exchange may be passed by that, one on silence may not.
+    pub(crate) slowness: bool,
     /// A caller took a command in hands, and wrote it after the program had been stopped.
     pub(crate) late_write: bool,
 }
@@ -74,6 +78,7 @@ impl Wired {
             output: BytesMut::new(),
             held: None,
             frozen_until: 0,
+            quiet: 0,
             trickles_until: 0,
             died: u64::MAX,
             suffered: Suffered::default(),

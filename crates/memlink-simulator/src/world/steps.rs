@@ -153,11 +153,13 @@ impl World {
             Fault::CutReplies(len) => wired.down.cut = Some(wired.down.cut.map_or(len, |cut| cut.min(len))),
             Fault::Delay(time) => {
                 (wired.up.late_until, wired.down.late_until) = (now + time, now + time);
-                wired.suffered.silence |= is_long(time, &self.rules.limits);
+                wired.quiet += time;
+                wired.suffered.silence |= is_long(wired.quiet, &self.rules.limits);
             }
-            Fault::Trickle(time) => wired.trickles_until = now + time,
+            Fault::Trickle(time) => (wired.trickles_until, wired.suffered.slowness) = (now + time, true),
             Fault::FreezeOne(time) => self.silence(n, time),
             Fault::SmallBuffers(time) => {
+                wired.suffered.slowness = true;
                 let window = 1 + self.dice.index(64);
                 (self.wired[n].up.window, self.wired[n].down.window) = (window, window);
                 self.at(now + time, Next::Widen(n));
@@ -179,7 +181,8 @@ impl World {
         let (now, stall) = (self.now, self.rules.limits.stall_timeout.as_nanos() as u64);
         let wired = &mut self.wired[n];
         wired.frozen_until = wired.frozen_until.max(now + time);
-        wired.suffered.silence |= is_long(time, &self.rules.limits);
+        wired.quiet += time;
+        wired.suffered.silence |= is_long(wired.quiet, &self.rules.limits);
         self.at(now + time, Next::Serve(n));
         if time >= 2 * stall {
             self.at(now + time - 1, Next::MustBeReplaced(n, now));
