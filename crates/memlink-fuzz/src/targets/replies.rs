@@ -71,7 +71,8 @@ fn check_places(commands: &[Any], fed: &Fed, is_old: bool) {
         else {
             continue;
         };
-        let line = frame.as_slice().split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let line = frame.as_slice().split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         let has_none = !line.windows(2).any(|pair| pair == b" O");
         let is_free = (is_old && has_none && line.starts_with(b"EN"))
             || [&b"ERROR"[..], b"CLIENT_ERROR", b"SERVER_ERROR"].iter().any(|word| line.starts_with(word));

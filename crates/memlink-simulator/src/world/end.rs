@@ -30,7 +30,6 @@ impl World {
         self.judge_spoilt();
         self.fill_links();
         self.close_links();
-        self.report.histories = 1;
         self.report.simulated = self.now;
         self.report.connections = self.links.iter().map(|link| link.connection.stats().opened).sum();
         if self.violation.is_none() {

@@ -218,7 +218,11 @@ impl World {
         let quiet_since = since.max(self.wired[n].read_at);
         let waits = |operation: &&crate::link::Operation| {
             let is_owed = operation.wired == Some(n) && operation.ending.is_none() && operation.executions == 0;
-            is_owed && operation.ask.verb != Verb::GetMany && operation.entered.max(quiet_since) + bound < now
+            // One that sleeps may have ended long ago and not have looked.
+            is_owed
+                && operation.ask.sleeps == 0
+                && operation.ask.verb != Verb::GetMany
+                && operation.entered.max(quiet_since) + bound < now
         };
         if let Some(operation) = self.operations.iter().find(waits) {
             let number = operation.ask.number;
