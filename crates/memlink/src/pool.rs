@@ -53,16 +53,19 @@ impl<P: LinkProtocol> Pool<P> {
         }
     }
 
-    /// The link with the least in flight, but one that is lost or down only when all are. One that was never needed counts as open, or
-    /// it would never be needed as long as another one is.
+    /// The link with the least in flight, but one that is lost or down only when all are, and one that is down only when none is being
+    /// dialled. One that was never needed counts as open, or it would never be needed as long as another one is.
     fn choose(&self, len: usize) -> &Arc<Link<P>> {
         let lane = if len >= self.large_min && !self.large.is_empty() { &self.large } else { &self.links };
         // Among equals it is each one's turn.
         let first = self.next.fetch_add(1, Ordering::Relaxed) % lane.len();
         let (before, after) = lane.split_at(first);
-        let is_fit = |link: &&Arc<Link<P>>| matches!(link.state(), LinkState::Open | LinkState::Idle);
-        let fit = after.iter().chain(before).filter(is_fit).min_by_key(|link| link.load());
-        fit.or_else(|| self.all().find(is_fit)).unwrap_or(&lane[first])
+        let order = |link: &&Arc<Link<P>>| (Readiness::of(link.state()), link.load());
+        let best = after.iter().chain(before).min_by_key(order).unwrap_or(&lane[first]);
+        if Readiness::of(best.state()) == Readiness::Fit {
+            return best;
+        }
+        self.all().find(|link| Readiness::of(link.state()) == Readiness::Fit).unwrap_or(best)
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Link<P>>> {
@@ -115,6 +118,24 @@ impl<P: LinkProtocol> Pool<P> {
     pub(crate) async fn closed(&self, grace: Duration) {
         for link in self.all() {
             link.closed(grace).await;
+        }
+    }
+}
+
+/// What a link is worth to the next command, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Readiness {
+    Fit,
+    Dialling,
+    Down,
+}
+
+impl Readiness {
+    fn of(state: LinkState) -> Readiness {
+        match state {
+            LinkState::Open | LinkState::Idle => Readiness::Fit,
+            LinkState::Dialling => Readiness::Dialling,
+            LinkState::Down | LinkState::Closed => Readiness::Down,
         }
     }
 }

@@ -17,7 +17,8 @@ pub struct ClientStats {
     pub reads_without_server: u64,
     /// Writes that were dropped because their server was down ([`WhenDown::Miss`](crate::WhenDown)).
     pub writes_without_server: u64,
-    /// Commands that went to a stand-in because their server was down ([`WhenDown::NextServer`](crate::WhenDown)).
+    /// How often a stand-in was chosen for a command because its server was down ([`WhenDown::NextServer`](crate::WhenDown)). More than
+    /// once for one command, where it was chosen anew.
     pub substituted: u64,
 }
 

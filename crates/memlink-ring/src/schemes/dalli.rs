@@ -18,7 +18,8 @@ impl Scheme {
     /// **at or before** it, unlike in every other ring here.
     ///
     /// In dalli a namespace is part of the key before this, and a key of more than 250 bytes was shortened with MD5: give the
-    /// key as it is sent. When a server is down, dalli hashes again for another; memlink does not. Golden files: `dalli` and
+    /// key as it is sent. When a server is down, dalli hashes again for another: so does [`Router::route_again`](crate::Router::route_again), which is
+    /// asked only where stand-ins are wanted. Golden files: `dalli` and
     /// `dalli_noweights`.
     pub fn dalli() -> Self {
         Self::of(Kind::Dalli)

@@ -40,6 +40,12 @@ impl Scheme {
         self
     }
 
+    /// Whether keys are given to the ring without a [prefix that is hashed with them](Scheme::prefix_hashed).
+    #[must_use]
+    pub fn hashes_prefix(&self) -> bool {
+        matches!(self.prefix, Prefix::Hashed(_))
+    }
+
     /// Keys begin with this prefix, on the wire and as they are given to the ring, and are hashed without it: what libmemcached does
     /// with a prefix unless told otherwise, and pymemcache. A key that does not begin with it is hashed whole.
     pub fn prefix_skipped(mut self, prefix: impl AsRef<[u8]>) -> Self {

@@ -212,7 +212,7 @@ impl World {
             self.poll_driver(link);
         }
         let operation = &self.operations[n];
-        let deadline = operation.deadline.unwrap_or(Tick::NEVER);
+        let (deadline, now) = (operation.deadline.unwrap_or(Tick::NEVER), self.tick());
         let mut fresh = Some(Waiter { operation: n, task: operation.task });
         let shared = &mut self.links[link];
         match shared.connection.poll(token) {
@@ -226,6 +226,10 @@ impl World {
                     *waiter = fresh;
                 }
                 None
+            }
+            Looked::Admitted if deadline <= now => {
+                self.abandon(n, token);
+                Some(Err(CallError::Failed(Failure { outcome: Outcome::NotSent, cause: Cause::Deadline })))
             }
             Looked::Admitted => {
                 let mut woken = Vec::new();

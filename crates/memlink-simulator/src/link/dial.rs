@@ -4,6 +4,7 @@ use memlink_core::Broken;
 
 use super::io;
 use crate::fault::Fault;
+use crate::plan::LINKS;
 use crate::world::{Next, World};
 
 /// Lets one dial at a time through to one server, and none while it rests after a failure: `DialGate` in the client.
@@ -19,6 +20,7 @@ pub(crate) struct Gate {
 
 /// As in the client.
 const REDIALS_MAX: u64 = 8;
+const REDIAL_INTERVAL_MAX: u64 = 1_000_000_000;
 
 /// A dial, which its link polls.
 #[derive(Debug)]
@@ -98,8 +100,16 @@ impl World {
     }
 
     fn end_dial(&mut self, dial: usize, server: usize, result: Result<usize, Broken>) {
+        let is_kept = result.is_ok();
         self.dials[dial].stage = Stage::Done(result);
-        self.release_gate(dial, server);
+        if !is_kept {
+            self.release_gate(dial, server);
+        }
+    }
+
+    /// The connection of this dial keeps others from dialling no more.
+    pub(crate) fn release_turn(&mut self, dial: usize) {
+        self.release_gate(dial, self.links[self.dials[dial].link].server);
     }
 
     fn release_gate(&mut self, dial: usize, server: usize) {
@@ -124,9 +134,17 @@ impl World {
         self.release_gate(dial, server);
     }
 
+    /// Whether there is more than one link to a server.
+    fn has_several(server: usize) -> bool {
+        LINKS.iter().filter(|other| **other == server).count() > 1
+    }
+
     /// When a link may be dialled that had a connection before; `None`: now, and it is counted. `DialGate::redial` in the client.
     pub(crate) fn redial(&mut self, server: usize) -> Option<u64> {
-        let (now, interval) = (self.now, self.rules.backoff.1.as_nanos() as u64 / 3);
+        if !Self::has_several(server) {
+            return None;
+        }
+        let (now, interval) = (self.now, (self.rules.backoff.1.as_nanos() as u64 / 3).min(REDIAL_INTERVAL_MAX));
         let gate = &mut self.gates[server];
         if gate.rest.as_ref().is_some_and(|(until, _)| now < *until) {
             return None;

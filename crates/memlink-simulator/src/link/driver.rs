@@ -5,6 +5,7 @@ use super::renewal::Renewal;
 use super::wire::{Driven, Wire};
 use super::{LinkState, Waiter};
 use crate::mutant::Mutant;
+use crate::plan::LINKS;
 use crate::world::{Next, World};
 
 /// The one task that serves a link: `Driver` in the client, with the same turns in the same order.
@@ -14,6 +15,9 @@ pub(crate) struct Driver {
     backoff: Backoff,
     armed: Tick,
     has_dialled: bool,
+    is_counted: bool,
+    /// The dial whose turn is kept while its connection opens.
+    turn: Option<usize>,
     pub(super) woken: Vec<Waiter>,
     /// The last connection's, for a mutant that goes on with it.
     old: Option<Box<Wire>>,
@@ -54,6 +58,8 @@ impl Driver {
             backoff,
             armed: Tick::NEVER,
             has_dialled: false,
+            is_counted: false,
+            turn: None,
             woken: Vec::new(),
             old: None,
         }
@@ -105,9 +111,8 @@ impl World {
             Way::Resting { until } if now < until => return Turn::Until(look.timeout.min(until)),
             _ => {}
         }
-        if std::mem::replace(&mut driver.has_dialled, true)
-            && let Some(at) = self.redial(self.links[link].server)
-        {
+        let is_free = std::mem::take(&mut driver.is_counted) || !std::mem::replace(&mut driver.has_dialled, true);
+        if !is_free && let Some(at) = self.redial(self.links[link].server) {
             driver.way = Way::Resting { until: Tick::from_nanos(at) };
             return Turn::Again;
         }
@@ -131,7 +136,15 @@ impl World {
         self.preempt(link);
         let Way::Dialling { dial } = driver.way else { return Turn::Again };
         match self.poll_dial(dial) {
-            Some(Ok(wired)) => self.begin_connection(link, driver, wired, now),
+            Some(Ok(wired)) => {
+                let server = self.links[link].server;
+                let is_open = |other: &super::Link| other.server == server && other.state == LinkState::Open;
+                driver.turn = Some(dial);
+                if self.links.iter().any(is_open) {
+                    self.release(driver);
+                }
+                self.begin_connection(link, driver, wired, now);
+            }
             Some(Err(why)) => self.dial_failed(link, driver, &why, now),
             None => return Turn::Until(look.timeout),
         }
@@ -168,11 +181,12 @@ impl World {
         let Way::Connected(wire) = &mut driver.way else { return Turn::Again };
         let (was_open, was_silent) = (wire.is_open, wire.is_silent);
         let driven = self.drive(link, wire, now, is_due, &mut driver.woken);
-        if wire.is_open && !was_open {
+        let (is_open, is_silent) = (wire.is_open, wire.is_silent);
+        if is_open && !was_open {
+            self.release(driver);
             self.end_rest(self.links[link].server);
             self.links[link].state = LinkState::Open;
         }
-        let (is_open, is_silent) = (wire.is_open, wire.is_silent);
         if is_silent != was_silent {
             self.links[link].state = if is_silent { LinkState::Down } else { LinkState::Open };
         }
@@ -188,16 +202,29 @@ impl World {
     }
 
     pub(super) fn lose(&mut self, link: usize, driver: &mut Driver, why: &Broken, now: Tick) {
+        if self.take_over(link, driver, Some(why), now) {
+            return;
+        }
         let Way::Connected(mut wire) = std::mem::replace(&mut driver.way, Way::Idle) else { return };
         self.drop_renewal(driver, Renewal::None(self.gates[self.links[link].server].renewals));
         let lived = now.since(wire.opened_at);
-        let is_proved = wire.is_proved || (wire.is_open && lived >= PROVED_AFTER);
-        if is_proved {
+        let is_drained = self.links[link].connection.is_drained();
+        let is_idle = wire.is_open && lived >= STEADY_AFTER && *why == Broken::EndOfStream && is_drained;
+        let is_proved = wire.is_proved || is_idle || (wire.is_open && lived >= PROVED_AFTER);
+        if is_idle {
+            driver.backoff.reset();
+        } else if is_proved {
             driver.backoff.served(lived);
         }
         self.judge_loss(link, wire.wired, why);
+        let slot = self.links[link].slot;
+        if is_idle && LINKS[..slot].contains(&LINKS[slot]) {
+            self.release(driver);
+            return self.let_go(link, driver, wire, why);
+        }
         let is_young = wire.is_proved && driver.backoff.failures() == 0 && lived < STEADY_AFTER;
         if is_young && self.links[link].connection.is_drained() {
+            self.release(driver);
             return self.let_go(link, driver, wire, why);
         }
         let wait = driver.backoff.next_wait(self.dice.throw());
@@ -206,7 +233,11 @@ impl World {
         self.preempt(link);
         let shared = &mut self.links[link];
         let was_suspended = matches!(shared.connection.phase(), Phase::Suspended(_));
-        let is_waited_for = is_proved && !was_suspended && wait <= WAIT_MAX;
+        let is_near = is_proved && !was_suspended && wait <= WAIT_MAX;
+        let server = shared.server;
+        driver.is_counted = is_near && (is_idle || self.redial(server).is_none());
+        let is_waited_for = driver.is_counted;
+        let shared = &mut self.links[link];
         let remains = shared.connection.closed(why, &mut wire.transmit, &mut driver.woken);
         (shared.inline, shared.wired) = (None, None);
         if is_waited_for {
@@ -218,10 +249,18 @@ impl World {
         drop(remains);
         self.close_client(wire.wired);
         driver.old = (self.mutant == Some(Mutant::PendingKept)).then_some(wire);
-        if !is_waited_for {
+        if !is_near {
             self.rest_gate(self.links[link].server, until.as_nanos(), why);
         }
         self.links[link].state = if is_waited_for { LinkState::Dialling } else { LinkState::Down };
+        self.release(driver);
+    }
+
+    /// Others may dial.
+    fn release(&mut self, driver: &mut Driver) {
+        if let Some(dial) = driver.turn.take() {
+            self.release_turn(dial);
+        }
     }
 
     /// Closes a connection on which nothing is owed, and dials the next one when it is wanted.
@@ -269,6 +308,7 @@ impl World {
         shared.state = LinkState::Closed;
         drop(remains);
         self.drop_way(way);
+        self.release(driver);
         self.drop_renewal(driver, Renewal::None(0));
         self.wake_all(&mut driver.woken);
         Turn::End
@@ -324,6 +364,7 @@ impl World {
         }
         drop(remains);
         self.drop_way(way);
+        self.release(&mut driver);
         self.wake_all(&mut driver.woken);
     }
 

@@ -36,6 +36,7 @@ impl World {
             Renewal::Dialling(number, dial) => {
                 let (number, dial) = (*number, *dial);
                 let Some(dialled) = self.poll_dial(dial) else { return Turn::Until(timeout) };
+                self.release_turn(dial);
                 match dialled.and_then(|wired| self.begin_candidate(link, driver, wired, now)) {
                     Ok(candidate) => driver.renewal = Renewal::Beside(number, Box::new(candidate)),
                     Err(_) => self.renewal_failed(link, driver),
@@ -61,7 +62,7 @@ impl World {
                         self.links[link].state = LinkState::Dialling;
                     }
                 }
-                if self.replace(link, driver, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
+                if self.take_over(link, driver, None, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
             }
         }
     }
@@ -97,18 +98,22 @@ impl World {
         self.drop_renewal(driver, Renewal::None(number));
     }
 
-    /// Once nothing is in flight on the old one the new one serves.
-    fn replace(&mut self, link: usize, driver: &mut Driver, now: Tick) -> bool {
+    /// The new one serves, if it is open: once nothing is in flight on the old one, or at once where that was `lost`.
+    pub(super) fn take_over(&mut self, link: usize, driver: &mut Driver, lost: Option<&Broken>, now: Tick) -> bool {
         let (Way::Connected(old), Renewal::Beside(number, candidate)) = (&mut driver.way, &mut driver.renewal) else {
             return false;
         };
         self.preempt(link);
         let (number, old_wired) = (*number, old.wired);
         let shared = &mut self.links[link];
-        if !candidate.is_ready || !shared.connection.is_drained() || shared.stop.is_some() {
+        if !candidate.is_ready || shared.stop.is_some() || (lost.is_none() && !shared.connection.is_drained()) {
             return false;
         }
-        let remains = shared.connection.closed(&Broken::Shutdown, &mut old.transmit, &mut driver.woken);
+        if let Some(why) = lost {
+            self.judge_loss(link, old_wired, why);
+        }
+        let shared = &mut self.links[link];
+        let remains = shared.connection.closed(lost.unwrap_or(&Broken::Shutdown), &mut old.transmit, &mut driver.woken);
         shared.connection.dialling();
         let wired = candidate.wire.wired;
         let inline = self.rules.inline.then_some(wired);
@@ -124,7 +129,7 @@ impl World {
         match adopted {
             Ok(remains) => {
                 drop(remains);
-                self.report.renewed += 1;
+                self.report.renewed += u64::from(lost.is_none());
                 self.end_rest(self.links[link].server);
                 self.links[link].state = LinkState::Open;
             }

@@ -124,6 +124,8 @@ impl<P: LinkProtocol, C: Command<P> + Unpin, D: Destination<C> + Unpin> Future f
 pub(crate) enum Elsewhere<'a, P: LinkProtocol> {
     /// Its server was removed.
     Removed,
+    /// Its connection was lost: another one to its server may stand.
+    Lost,
     /// The server of this link is down.
     Down(&'a Link<P>),
 }
@@ -132,7 +134,7 @@ impl<P: LinkProtocol> Elsewhere<'_, P> {
     /// Where to, if anywhere.
     pub(crate) fn link(&self, cluster: &Cluster<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
         match self {
-            Elsewhere::Removed => cluster.lane_of(key, len),
+            Elsewhere::Removed | Elsewhere::Lost => cluster.lane_of(key, len),
             Elsewhere::Down(link) => cluster.instead_of(link, key, len),
         }
     }
@@ -203,7 +205,10 @@ impl<P: LinkProtocol> Attempts<P> {
             if !retry::repeats_unasked(error.kind(), error.outcome(), self.made) || !link.may_retry() {
                 return Some(error);
             }
-            self.call.again();
+            match elsewhere(Elsewhere::Lost) {
+                Some(next) if !Arc::ptr_eq(&next, link) => self.call.move_to(next),
+                _ => self.call.again(),
+            }
             return None;
         };
         match next {

@@ -187,7 +187,7 @@ impl<P: LinkProtocol> Cluster<P> {
         Cluster { shared: Arc::new(shared) }
     }
 
-    /// Sends `command` to the server that `key` belongs to, when the result is first polled. The key is kept until it has an outcome,
+    /// Sends `command` to the server that `key` belongs to now, when the result is first polled. The key is kept until it has an outcome,
     /// in case its server is removed before it was sent.
     pub fn send<K: AsRef<[u8]>, C: Command<P>>(&self, key: K, command: C) -> Exchange<P, C, ByKey<K>> {
         let lane = self.shared.topology.borrow().lane_of(key.as_ref(), command.size_hint());
@@ -225,13 +225,30 @@ impl<P: LinkProtocol> Cluster<P> {
         (!is_closed).then(|| self.shared.topology.borrow().lane_of(key, len))
     }
 
+    /// Whether these servers can be routed to.
+    #[cold]
+    pub(crate) fn check(&self, servers: &[Server]) -> Result<(), ConfigError> {
+        self.shared.routing.router(servers).map(drop)
+    }
+
+    /// Whether the list of servers is still the one with this number.
+    pub(crate) fn is_at(&self, number: u64) -> bool {
+        self.shared.topology.borrow().number() == number
+    }
+
+    /// A connection to the server that has this key now, if the list of servers is not the one with this number any more.
+    pub(crate) fn lane_if_changed(&self, number: u64, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+        let topology = self.shared.topology.borrow();
+        (topology.number() != number).then(|| topology.lane_of(key, len))
+    }
+
     /// A connection to a stand-in for a server that is down, where the user wants that.
     #[cold]
     pub(crate) fn instead_of(&self, failed: &Link<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
         self.topology().instead_of(failed, key, len)
     }
 
-    /// How many commands went to a stand-in because their server was down ([`WhenDown::NextServer`](crate::WhenDown)).
+    /// How often a stand-in was chosen for a command because its server was down ([`WhenDown::NextServer`](crate::WhenDown)).
     #[must_use]
     pub fn substituted(&self) -> u64 {
         self.topology().substituted().load(Ordering::Relaxed)

@@ -11,10 +11,15 @@ use crate::transport::Address;
 ///
 /// Servers count with host, port and weight, in the order of the list; a [name](Server::named) of their own is their alias, for
 /// schemes that have aliases. A name that is the server's own address in another spelling says how the other client spells it: `Cache-1`
-/// with capitals, or `cache-1/10.0.0.1:11211` with the IP address that Java clients hash.
+/// with capitals, or `cache-1/10.0.0.1:11211` with the IP address that Java clients hash. Keys are routed as they are on the wire, with
+/// their prefix if they have one: [`Scheme::prefix_skipped`] is of use here, and [`Scheme::prefix_hashed`] is refused.
 impl Routing for Scheme {
     fn router(&self, servers: &[Server]) -> Result<Box<dyn Router>, ConfigError> {
         let wrong = |text: String| ConfigError::Routing(format!("scheme {}: {text}", self.name()));
+        if self.hashes_prefix() {
+            let text = "the keys of a client are whole, so a prefix is in what is hashed already: leave the option out";
+            return Err(wrong(text.to_owned()));
+        }
         let named: Vec<_> = servers.iter().map(as_named).collect::<Result<_, _>>().map_err(wrong)?;
         let ring = self.ring(&named).map_err(|error| wrong(words(error, servers)))?;
         Ok(Box::new(ring))
@@ -29,13 +34,19 @@ fn as_named(server: &Server) -> Result<schemes::Server, String> {
     let plain = schemes::Server::new(host.as_str(), *port).map_err(|error| format!("{}: {error}", server.name))?;
     let spelled = schemes::Server::parse(&server.name)
         .ok()
-        .filter(|spelled| spelled.host().eq_ignore_ascii_case(host) && spelled.port() == *port);
+        .filter(|spelled| spelled.port() == *port && is_same_host(spelled.host(), host));
     let named = match spelled {
         Some(spelled) => spelled,
         None if server.name == server.address.to_string() => plain,
         None => plain.with_alias(server.name.as_str()),
     };
     Ok(named.with_weight(server.weight))
+}
+
+/// The same name but for capitals, or the same IPv6 address.
+fn is_same_host(spelled: &str, host: &str) -> bool {
+    let address = spelled.parse::<std::net::Ipv6Addr>();
+    spelled.eq_ignore_ascii_case(host) || address.is_ok_and(|address| host.parse() == Ok(address))
 }
 
 /// What is wrong, and what to do about it.
@@ -83,6 +94,7 @@ mod tests {
         for (server, wanted) in [
             (tcp("Cache-1").weight(3), "cache-1 11211 3 None None"),
             (tcp("[::1]:5"), "::1 5 1 None Some(::1)"),
+            (tcp("[0:0:0:0:0:0:0:1]:5"), "::1 5 1 None Some(::1)"),
             (tcp("10.0.0.1").named("node0"), "10.0.0.1 11211 1 Some(\"node0\") Some(10.0.0.1)"),
             (tcp("cache-1").named("Cache-1:11211").weight(0), "Cache-1 11211 0 None None"),
             (tcp("cache-1").named("cache-1/10.0.0.1"), "cache-1 11211 1 None Some(10.0.0.1)"),
@@ -102,6 +114,14 @@ mod tests {
             let key = format!("key-{n}");
             assert_eq!(router.route(key.as_bytes()), ring.route(key.as_bytes()));
         }
+    }
+
+    #[test]
+    fn a_prefix_that_is_hashed_is_in_the_keys_already() {
+        let scheme = Scheme::ketama().prefix_hashed("app:");
+        let error = scheme.router(&[tcp("a"), tcp("b")]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("leave the option out"), "{error}");
+        assert!(Scheme::ketama().prefix_skipped("app:").router(&[tcp("a"), tcp("b")]).is_ok());
     }
 
     #[test]

@@ -161,9 +161,9 @@ impl Settings {
     }
 
     /// When a server is not asked any more although its connection stands: when `commands` commands in a row were given up without a
-    /// reply, at their deadlines or by their callers, and not one byte has come for `silence`. Commands are then refused at once until
-    /// something comes, or until the connection is closed for its [silence](Limits::stall_timeout) and another one has opened. A server
-    /// that is slow is not silent. Default 3 commands and 500 ms; 0 commands count as 1.
+    /// reply, at their deadlines or by their callers, and not one byte has come for `silence`. Commands are then refused at once until a
+    /// reply comes, or until the connection is closed for its [silence](Limits::stall_timeout) and another one has opened. A server that
+    /// is slow is not silent. Default 3 commands and 500 ms; 0 commands count as 1.
     #[must_use]
     pub fn suspend_after(self, commands: u32, silence: Duration) -> Settings {
         Settings { suspension: Suspension { commands: commands.max(1), silence }, ..self }

@@ -38,6 +38,19 @@ impl Answers {
         }
     }
 
+    /// What each source has said that has said something.
+    pub(super) fn each(&self) -> impl Iterator<Item = (usize, &[Server])> {
+        let found = self.found.iter().enumerate();
+        found.filter_map(|(source, servers)| Some((source, servers.as_deref()?)))
+    }
+
+    /// This source's answer cannot be used, whatever the others say.
+    pub(super) fn forget_source(&mut self, source: usize) {
+        if let Some(slot) = self.found.get_mut(source) {
+            *slot = None;
+        }
+    }
+
     /// Fixed servers first, then those of each source, in the order of their answers. A server that is there already, at the same
     /// address, is the same one, whoever found it and whatever else is said of it.
     fn united(&self) -> Result<Option<Vec<Server>>, DiscoveryError> {

@@ -122,7 +122,10 @@ impl<P: LinkProtocol> Watcher<P> {
             let Some(index) = asks.iter().position(|ask| ask.id == id) else { continue };
             let (Some(ask), Some(source)) = (asks.get_mut(index), self.sources.sources.get(index)) else { continue };
             let taken = match answer.and_then(|servers| answers.take(index, servers)) {
-                Ok(Some(servers)) => self.apply(servers).await.inspect_err(|_| answers.forget()),
+                Ok(Some(servers)) => match self.apply(servers).await {
+                    Err(DiscoveryError::Unusable(_)) if self.blame_others(index, &mut answers) => Ok(()),
+                    applied => applied.inspect_err(|_| answers.forget()),
+                },
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -161,6 +164,22 @@ impl<P: LinkProtocol> Watcher<P> {
             Ok(()) | Err(ConfigError::Closed) => Ok(()),
             Err(error) => Err(DiscoveryError::Unusable(error)),
         }
+    }
+
+    /// The servers of all sources together cannot be routed to. Where those of others than the one that has answered last cannot by
+    /// themselves, their answers are forgotten, and they are named.
+    fn blame_others(&self, last: usize, answers: &mut Answers) -> bool {
+        let Some(cluster) = self.cluster.get().and_then(|(cluster, _)| cluster.upgrade()) else { return false };
+        let others = answers.each().filter(|(source, servers)| *source != last && !servers.is_empty());
+        let guilty: Vec<_> =
+            others.filter_map(|(source, servers)| Some((source, cluster.check(servers).err()?))).collect();
+        for (source, error) in &guilty {
+            answers.forget_source(*source);
+            if let Some(source) = self.sources.sources.get(*source) {
+                self.tell(source.as_ref(), &DiscoveryError::Unusable(error.clone()));
+            }
+        }
+        !guilty.is_empty()
     }
 
     fn tell(&self, source: &dyn Discover, error: &DiscoveryError) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use memlink_meta::{SetMode, Ttl};
 
-use super::command::{BatchCommand, BatchOutcome};
+use super::command::{Any, BatchCommand, BatchOutcome};
 use super::many::{BulkFuture, Many, timing};
 use super::stream::{Commands, ManyStream};
 use super::{WINDOW, run};
@@ -95,7 +95,8 @@ impl<'c> IntoFuture for Batch<'c> {
         Box::pin(async move {
             let client = self.client;
             let timing = timing(client, self.timeout);
-            let topology = &client.cluster().topology();
+            let cluster = client.cluster();
+            let topology = &cluster.topology();
             let len = self.commands.len();
             let mut groups: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(topology.len().max(1)).collect();
             for (place, command) in self.commands.into_iter().enumerate() {
@@ -104,10 +105,15 @@ impl<'c> IntoFuture for Batch<'c> {
                 groups[server].push((place, command));
             }
             let groups = groups.into_iter().enumerate().map(|(server, group)| {
-                let way = topology.lane(server, 0);
+                let lens = group.iter().filter_map(|(_, command)| command.as_ref().ok()).map(Any::len);
+                let len = lens.max().unwrap_or(0);
+                let way = topology.lane(server, len);
                 group.into_iter().map(move |(place, command)| async move {
                     let outcome = match command {
-                        Ok(command) => command.send(client, way, timing).await,
+                        Ok(command) => {
+                            let elsewhere = cluster.lane_if_changed(topology.number(), command.key(), len);
+                            command.send(client, elsewhere.as_ref().unwrap_or(way), timing).await
+                        }
                         Err(invalid) => Err(Error::invalid(&invalid)),
                     };
                     (place, outcome)

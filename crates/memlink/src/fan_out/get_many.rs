@@ -1,4 +1,5 @@
 use std::future::IntoFuture;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -13,7 +14,7 @@ use crate::cluster::{Topology, found_no_server};
 use crate::config::WhenDown;
 use crate::error::Outcome::NotSent;
 use crate::error::{Error, ErrorKind};
-use crate::link::Timing;
+use crate::link::{Link, Timing};
 use crate::retry;
 use crate::value::Value;
 
@@ -36,12 +37,19 @@ pub(super) struct Asked {
     pub(super) cas: bool,
     pub(super) ttl: bool,
     pub(super) size: bool,
+    /// The values are large: not of the server, but of the connection.
+    pub(super) is_large: bool,
 }
 
 impl Asked {
     /// Whether a line of many keys can ask for it.
     pub(super) fn is_value_alone(&self) -> bool {
-        *self == Asked::default()
+        !(self.client_flags || self.cas || self.ttl || self.size)
+    }
+
+    /// How many bytes a command has to count as at least, for the choice of its connection.
+    fn len_min(&self) -> usize {
+        if self.is_large { usize::MAX } else { 0 }
     }
 
     /// A command that asks for it.
@@ -86,6 +94,12 @@ impl GetMany<'_> {
         self
     }
 
+    /// Says that the values are large: they take the [lane for large values](crate::Settings::large_lane), where there is one.
+    pub fn large(mut self) -> Self {
+        self.asked.is_large = true;
+        self
+    }
+
     /// How long all of it may take; what has no reply by then ends with a deadline error.
     pub fn timeout(self, timeout: Duration) -> Self {
         GetMany { timeout: Some(timeout), ..self }
@@ -102,7 +116,7 @@ impl<'c> IntoFuture for GetMany<'c> {
             let outcomes = match self.asked.is_value_alone() && self.keys.iter().all(|key| !key.is_binary()) {
                 // Where values alone are asked for, one line of the classic protocol asks for many keys at a fraction of the server's
                 // cost. It cannot carry other keys than plain ones, and it would not say that an item is stale.
-                true if self.keys.len() > 1 => by_lines(self.client, timing, self.keys).await,
+                true if self.keys.len() > 1 => by_lines(self.client, timing, self.keys, self.asked).await,
                 _ => by_key(self.client, timing, self.keys, self.asked).await,
             };
             Many::new(with_refused(outcomes, self.refused)).or_without_server(self.client, true, || None)
@@ -131,20 +145,20 @@ fn with_refused(outcomes: Vec<Outcome>, refused: Vec<(usize, Invalid)>) -> Vec<O
 /// One `mg` for each key.
 async fn by_key(client: &Client, timing: Timing, keys: Vec<Key>, asked: Asked) -> Vec<Outcome> {
     let gets = keys.iter().map(|key| Ok(asked.of(key.clone()))).collect();
-    let got = each(client, timing, gets, |got: Option<Got>, _| Ok(got)).await;
+    let got = each(client, timing, gets, asked.len_min(), |got: Option<Got>, _| Ok(got)).await;
     let values = got.into_iter().zip(keys).map(|(outcome, key)| Ok(outcome?.map(|got| value(client, key, got))));
     values.collect()
 }
 
 /// Lines of many keys, each with a fence behind it: the line carries nothing that confirms its place in the order, the fence does.
-async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>) -> Vec<Outcome> {
+async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>, asked: Asked) -> Vec<Outcome> {
     let cluster = client.cluster();
     let keys_max = keys_max(client);
     let topology = &cluster.topology();
     let servers = topology.len().max(1);
     if servers == 1 && fitting(&keys, keys_max) == keys.len() {
         // The usual bulk: one line, whose outcomes are where they belong.
-        return send_halves(client, topology, 0, MultiGet::new(keys), timing).await;
+        return send_halves(client, topology, 0, MultiGet::new(keys), asked, timing).await;
     }
     let len = keys.len();
     let mut groups: Vec<(Vec<usize>, Vec<Key>)> = std::iter::repeat_with(Default::default).take(servers).collect();
@@ -161,8 +175,15 @@ async fn by_lines(client: &Client, timing: Timing, keys: Vec<Key>) -> Vec<Outcom
     let cut = |(places, keys)| cut_into_lines(places, keys, keys_max).into_iter().map(&mut number).collect();
     let numbered: Vec<Vec<(usize, MultiGet)>> = groups.into_iter().map(cut).collect();
     let groups = numbered.into_iter().enumerate().map(|(server, group)| {
-        let send =
-            move |(number, line)| async move { (number, send_halves(client, topology, server, line, timing).await) };
+        let send = move |(number, line): (usize, MultiGet)| async move {
+            let is_as_begun = cluster.is_at(topology.number());
+            let found = match is_as_begun {
+                true => send_halves(client, topology, server, line, asked, timing).await,
+                // The list of servers has changed since: its keys may belong to several others now.
+                false => by_key(client, timing, line.into_keys(), asked).await,
+            };
+            (number, found)
+        };
         group.into_iter().map(send)
     });
     let answers = run(groups, lines.len(), LINES_MAX).await;
@@ -215,12 +236,13 @@ pub(super) async fn send_halves(
     topology: &Topology<Meta>,
     server: usize,
     line: MultiGet,
+    asked: Asked,
     timing: Timing,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut rest = vec![line];
     while let Some(line) = rest.pop() {
-        match send_line_again(topology, server, &line, timing).await {
+        match send_line_again(topology, server, &line, asked, timing).await {
             // The usual case: all of them by the first line.
             Ok(found) if outcomes.is_empty() && rest.is_empty() => return found,
             Ok(found) => outcomes.extend(found),
@@ -231,7 +253,7 @@ pub(super) async fn send_halves(
             }
             // The server was removed, or is down where another may stand in: its keys may go to several others now.
             Err(error) if goes_elsewhere(client, &error) => {
-                outcomes.extend(by_key(client, timing, line.into_keys(), Asked::default()).await);
+                outcomes.extend(by_key(client, timing, line.into_keys(), asked).await);
             }
             Err(error) => outcomes.extend(line.keys().iter().map(|_| Err(error.clone()))),
         }
@@ -250,13 +272,15 @@ async fn send_line_again(
     topology: &Topology<Meta>,
     server: usize,
     line: &MultiGet,
+    asked: Asked,
     timing: Timing,
 ) -> Result<Vec<Outcome>, Error> {
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match send_line(topology, server, line.clone(), timing).await {
-            Err(error) if retry::repeats_unasked(error.kind(), error.outcome(), attempts) => {}
+        let lane = topology.lane(server, asked.len_min());
+        match send_line(topology, lane, line.clone(), timing).await {
+            Err(error) if retry::repeats_unasked(error.kind(), error.outcome(), attempts) && lane.may_retry() => {}
             result => return result,
         }
     }
@@ -264,12 +288,11 @@ async fn send_line_again(
 
 async fn send_line(
     topology: &Topology<Meta>,
-    server: usize,
+    lane: &Arc<Link<Meta>>,
     line: MultiGet,
     timing: Timing,
 ) -> Result<Vec<Outcome>, Error> {
     // Over the same connection: polled in this order, they leave in it.
-    let lane = topology.lane(server, 0);
     let line = topology.send_over(lane, Line(line), timing).once();
     let fence = topology.send_over(lane, Noop, timing).once();
     let name = lane.name().clone();

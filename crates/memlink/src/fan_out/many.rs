@@ -124,11 +124,13 @@ pub(super) fn timing(client: &Client, timeout: Option<Duration>) -> Timing {
     timing
 }
 
-/// One command for each place; a place may be invalid from the start.
+/// One command for each place; a place may be invalid from the start. Each counts as `len_min` bytes at least, for the choice of its
+/// connection.
 pub(super) async fn each<V, T, U>(
     client: &Client,
     timing: Timing,
     verbs: Vec<Result<V, Invalid>>,
+    len_min: usize,
     read: impl Fn(T, &str) -> Result<U, Error>,
 ) -> Many<U>
 where
@@ -136,7 +138,7 @@ where
 {
     let cluster = client.cluster();
     let topology = cluster.topology();
-    let len = verbs.len();
+    let (number, len) = (topology.number(), verbs.len());
     let now = unix_now();
     let mut groups: Vec<Vec<(usize, V)>> = std::iter::repeat_with(Vec::new).take(topology.len().max(1)).collect();
     let mut refused = Vec::new();
@@ -150,8 +152,12 @@ where
         }
     }
     let groups = groups.into_iter().enumerate().map(|(server, group)| {
-        let lane = topology.lane(server, group.iter().map(|(_, verb)| verb.size_hint()).max().unwrap_or(0));
+        let len = group.iter().map(|(_, verb)| verb.size_hint()).fold(len_min, usize::max);
+        let lane = topology.lane(server, len);
         group.into_iter().map(move |(place, verb)| {
+            let key = verb.key().map_or(&[][..], Key::as_bytes);
+            let elsewhere = cluster.lane_if_changed(number, key, len);
+            let lane = elsewhere.as_ref().unwrap_or(lane);
             // Not again by itself: it would come behind those that were added after it.
             let mut send = cluster.send_by(lane, OwnKey, verb, timing).once();
             async move {
@@ -216,7 +222,7 @@ impl<'c> IntoFuture for SetMany<'c> {
                 }
             };
             let sets = self.sets.into_iter().map(|set| set.map(complete)).collect();
-            each(self.client, timing, sets, read_stored).await.or_without_server(self.client, false, || ())
+            each(self.client, timing, sets, 0, read_stored).await.or_without_server(self.client, false, || ())
         })
     }
 }
@@ -244,7 +250,9 @@ impl<'c> IntoFuture for DeleteMany<'c> {
     fn into_future(self) -> BulkFuture<'c, bool> {
         Box::pin(async move {
             let timing = timing(self.client, self.timeout);
-            each(self.client, timing, self.deletes, read_deleted).await.or_without_server(self.client, false, || false)
+            each(self.client, timing, self.deletes, 0, read_deleted)
+                .await
+                .or_without_server(self.client, false, || false)
         })
     }
 }

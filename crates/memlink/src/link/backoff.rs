@@ -44,6 +44,11 @@ impl Backoff {
         }
     }
 
+    /// The next wait begins anew.
+    pub(crate) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
     fn ceiling(&self, failures: u32) -> Duration {
         self.base.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX)).min(self.cap)
     }

@@ -247,6 +247,14 @@ impl<P: LinkProtocol> Call<P> {
             }
             Looked::Admitted => {
                 let now = shared.now();
+                if self.deadline <= now {
+                    // Nothing is written for who is late.
+                    drop(guarded);
+                    abandon(shared, token);
+                    self.state = State::Done;
+                    let late = Failure { outcome: Outcome::NotSent, cause: Cause::Deadline };
+                    return Poll::Ready(Err(CallError::Failed(late)));
+                }
                 let mut woken = Vec::new();
                 let entered = guarded.connection.enter(token, command, self.deadline, &mut fresh, &mut woken);
                 match entered {

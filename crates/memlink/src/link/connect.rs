@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memlink_core::{Broken, Refusal};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::DialGate;
@@ -27,6 +28,9 @@ pub(crate) type Preparation = Arc<dyn Fn(&Address) -> PreparationFuture + Send +
 
 /// What a preparation gives.
 pub(crate) type PreparationFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+/// A dial under way. With the stream comes the turn, and while that is kept no other link to the server is dialled.
+pub(super) type Dial = Pin<Box<dyn Future<Output = io::Result<(Transport, OwnedSemaphorePermit)>> + Send>>;
 
 /// How a link opens its stream.
 #[derive(Clone, Default)]
@@ -54,19 +58,15 @@ impl Default for Way {
 }
 
 impl Dialer {
-    pub(super) fn dial(
-        &self,
-        address: &Address,
-        gate: &DialGate,
-        limit: Duration,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>> {
+    pub(super) fn dial(&self, address: &Address, gate: &DialGate, limit: Duration) -> Dial {
         let (address, dialer, gate) = (address.clone(), self.clone(), gate.clone());
         Box::pin(async move {
-            let _turn = gate.turn().await?;
+            let turn = gate.turn().await?;
             // The wait for the turn is not the server's fault.
             let ends = Instant::now() + limit;
             let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the dial timed out");
-            timeout_at(ends, dialer.open(&address, limit, ends)).await.map_err(timed_out)?
+            let transport = timeout_at(ends, dialer.open(&address, limit, ends)).await.map_err(timed_out)??;
+            Ok((transport, turn))
         })
     }
 

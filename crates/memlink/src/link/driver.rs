@@ -1,15 +1,16 @@
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use memlink_core::{Broken, Cause, Phase, Tick, Transmit};
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep_until};
 
 use super::backoff::STEADY_AFTER;
-use super::connect::broken;
+use super::connect::{Dial, broken};
 use super::names::Names;
 use super::renewal::Renewal;
 use super::shared::{LinkState, Shared, wake_all};
@@ -37,6 +38,10 @@ pub(super) struct Driver<P: LinkProtocol> {
     armed: Tick,
     pub(super) dial_began: Tick,
     has_dialled: bool,
+    /// The next dial is counted already.
+    is_counted: bool,
+    /// Nobody else dials while the connection opens.
+    turn: Option<OwnedSemaphorePermit>,
     pub(super) woken: Vec<Waker>,
     ended: bool,
 }
@@ -50,8 +55,6 @@ pub(super) fn start<P: LinkProtocol>(shared: &Arc<Shared<P>>) -> bool {
     }
     true
 }
-
-pub(super) type Dial = Pin<Box<dyn Future<Output = io::Result<Transport>> + Send>>;
 
 pub(super) enum Way<P: LinkProtocol> {
     Idle,
@@ -106,6 +109,8 @@ impl<P: LinkProtocol> Driver<P> {
             armed: Tick::NEVER,
             dial_began: Tick::ZERO,
             has_dialled: false,
+            is_counted: false,
+            turn: None,
             woken: Vec::new(),
             ended: false,
         }
@@ -122,9 +127,8 @@ impl<P: LinkProtocol> Driver<P> {
             Way::Resting { until } if now < until => return Turn::Until(look.timeout.min(until)),
             _ => now,
         };
-        if std::mem::replace(&mut self.has_dialled, true)
-            && let Some(at) = self.shared.gate.redial()
-        {
+        let is_free = std::mem::take(&mut self.is_counted) || !std::mem::replace(&mut self.has_dialled, true);
+        if !is_free && let Some(at) = self.shared.gate.redial() {
             self.way = Way::Resting { until: self.shared.tick(at) };
             return Turn::Again;
         }
@@ -159,7 +163,7 @@ impl<P: LinkProtocol> Driver<P> {
         };
         let Way::Dialling { dial } = &mut self.way else { return Turn::Again };
         match dial.as_mut().poll(cx) {
-            Poll::Ready(Ok(transport)) => self.begin_connection(transport, now),
+            Poll::Ready(Ok((transport, turn))) => self.begin_connection(transport, turn, now),
             Poll::Ready(Err(error)) => self.dial_failed(&broken(error), now),
             Poll::Pending => return Turn::Until(look.timeout),
         }
@@ -174,7 +178,9 @@ impl<P: LinkProtocol> Driver<P> {
         }
     }
 
-    fn begin_connection(&mut self, transport: Transport, now: Tick) {
+    fn begin_connection(&mut self, transport: Transport, turn: OwnedSemaphorePermit, now: Tick) {
+        // A server that accepts may be as dead as one that refuses. Another open link shows that it is not.
+        self.turn = (self.shared.gate.state() != LinkState::Open).then_some(turn);
         let inline = transport.inline();
         let mut wire = Box::new(Wire::new(&self.shared, transport, now));
         let opened = {
@@ -212,13 +218,7 @@ impl<P: LinkProtocol> Driver<P> {
         let driven = wire.drive(cx, &self.shared, now, now >= self.armed, &mut self.woken);
         let (is_open, is_silent) = (wire.is_open, wire.is_silent);
         if is_open && !was_open {
-            let took = now.since(self.dial_began);
-            self.shared.gate.end_rest();
-            self.shared.faults.forget();
-            self.shared.set_state(LinkState::Open);
-            let server = &self.shared.name;
-            self.shared.observe(|| Event::Opened { server: server.clone(), took });
-            self.begin_names(now);
+            self.serves(now.since(self.dial_began), now);
         }
         if is_silent != was_silent {
             self.observe_silence(is_silent);
@@ -237,16 +237,39 @@ impl<P: LinkProtocol> Driver<P> {
         }
     }
 
-    /// The connection cannot be used any more: everyone in flight is told, and it is dialled anew after a pause.
+    /// A connection has opened, `took` after its dial began.
+    pub(super) fn serves(&mut self, took: Duration, now: Tick) {
+        self.turn = None;
+        self.shared.gate.end_rest();
+        self.shared.faults.forget();
+        self.shared.set_state(LinkState::Open);
+        let server = &self.shared.name;
+        self.shared.observe(|| Event::Opened { server: server.clone(), took });
+        self.begin_names(now);
+    }
+
+    /// The connection cannot be used any more: everyone in flight is told, and the one beside it serves if it is open, or a new one is
+    /// dialled after a pause.
     pub(super) fn lose(&mut self, why: &Broken, now: Tick) {
+        if self.take_over(Some(why), now) {
+            return;
+        }
         let Way::Connected(mut wire) = std::mem::replace(&mut self.way, Way::Idle) else { return };
-        // It is dialled anew in any case.
         self.renewal = Renewal::None(self.shared.gate.renewals());
         self.names = Names::none();
+        let turn = self.turn.take();
         let lived = now.since(wire.opened_at);
-        let is_proved = wire.is_proved || (wire.is_open && lived >= PROVED_AFTER);
-        if is_proved {
+        let is_idle = wire.is_open && lived >= STEADY_AFTER && *why == Broken::EndOfStream && self.is_drained();
+        let is_proved = wire.is_proved || is_idle || (wire.is_open && lived >= PROVED_AFTER);
+        if is_idle {
+            // A server that closes what nobody uses is there, however often it does so.
+            self.backoff.reset();
+        } else if is_proved {
             self.backoff.served(lived);
+        }
+        if is_idle && (self.shared.number > 0 || self.shared.options.backoff_base > WAIT_MAX) {
+            // One connection that is there at once is enough where nobody asks.
+            return self.let_go(wire, why);
         }
         let is_young = wire.is_proved && self.backoff.failures() == 0 && lived < STEADY_AFTER;
         if is_young && !self.shared.gate.has_several() && self.is_drained() {
@@ -259,7 +282,9 @@ impl<P: LinkProtocol> Driver<P> {
         let mut guarded = self.shared.lock();
         let was_suspended = matches!(guarded.connection.phase(), Phase::Suspended(_));
         // Those who come meanwhile wait for a server that was there a moment ago, and are refused by one that is not worth it.
-        let is_waited_for = is_proved && !was_suspended && wait <= WAIT_MAX;
+        let is_near = is_proved && !was_suspended && wait <= WAIT_MAX;
+        self.is_counted = is_near && (is_idle || self.shared.gate.redial().is_none());
+        let is_waited_for = is_near && self.is_counted;
         let in_flight = guarded.connection.stats().in_flight;
         let remains = guarded.connection.closed(why, &mut wire.transmit, &mut self.woken);
         let inline = guarded.inline.take();
@@ -271,7 +296,7 @@ impl<P: LinkProtocol> Driver<P> {
         drop(guarded);
         let was_open = wire.is_open;
         drop((remains, inline, wire));
-        if !is_waited_for {
+        if !is_near {
             self.shared.gate.rest(self.shared.instant(now.after(wait)), why);
         }
         self.shared.set_state(if is_waited_for { LinkState::Dialling } else { LinkState::Down });
@@ -281,6 +306,8 @@ impl<P: LinkProtocol> Driver<P> {
             true => Event::Closed { server, reason: why.clone(), in_flight, retry_in: Some(wait) },
             false => Event::DialFailed { server, error: why.to_string().into(), failures, retry_in: wait },
         });
+        // Others dial when they can know what has become of this.
+        drop(turn);
     }
 
     fn is_drained(&self) -> bool {
@@ -412,13 +439,13 @@ impl<P: LinkProtocol> Drop for Driver<P> {
 
 /// The longest pause before a dial that those who come meanwhile wait for: a quarter of the default timeout. Where it is longer they
 /// are refused at once.
-const WAIT_MAX: std::time::Duration = std::time::Duration::from_millis(250);
+const WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// Why a connection is suspended that says nothing.
 pub(super) const SILENT: &str = "commands got no replies within their deadlines, and nothing else has come";
 
 /// A connection that has been open for so long has shown that the server is there, even if nobody asked it anything.
-const PROVED_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
+const PROVED_AFTER: Duration = Duration::from_secs(10);
 
 struct Look {
     wanted: bool,

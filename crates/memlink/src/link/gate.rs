@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use memlink_core::Broken;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::LinkState;
@@ -16,7 +16,7 @@ use super::names::Answers;
 pub(crate) struct DialGate(Arc<Gate>);
 
 struct Gate {
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
     /// How often all connections were asked to be replaced.
     renewals: AtomicU64,
     rest: Mutex<Option<Rest>>,
@@ -37,10 +37,10 @@ impl DialGate {
     /// A gate for one server with so many links, which is dialled anew after pauses of up to `backoff_cap`.
     pub(crate) fn new(links: usize, backoff_cap: Duration) -> DialGate {
         DialGate(Arc::new(Gate {
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
             renewals: AtomicU64::new(0),
             rest: Mutex::new(None),
-            redials: Mutex::new(Redials { interval: backoff_cap / 3, free_at: None }),
+            redials: Mutex::new(Redials { interval: (backoff_cap / 3).min(REDIAL_INTERVAL_MAX), free_at: None }),
             answers: Answers::default(),
             states: Mutex::new(vec![LinkState::Idle; links]),
             state: watch::Sender::new(LinkState::Idle),
@@ -58,8 +58,8 @@ impl DialGate {
     }
 
     /// Waits for the turn to dial; an error while the server rests.
-    pub(super) async fn turn(&self) -> io::Result<SemaphorePermit<'_>> {
-        let turn = self.0.turn.acquire().await.map_err(io::Error::other)?;
+    pub(super) async fn turn(&self) -> io::Result<OwnedSemaphorePermit> {
+        let turn = self.0.turn.clone().acquire_owned().await.map_err(io::Error::other)?;
         match &*lock(&self.0.rest) {
             Some(rest) if Instant::now() < rest.until => Err(match &rest.why {
                 Broken::Refused(refusal) => io::Error::other(refusal.clone()),
@@ -69,8 +69,12 @@ impl DialGate {
         }
     }
 
-    /// When a link may be dialled that had a connection before; `None`: now, and it is counted.
+    /// When a link may be dialled that had a connection before; `None`: now, and it is counted. A single link is bounded by its own
+    /// pauses.
     pub(super) fn redial(&self) -> Option<Instant> {
+        if !self.has_several() {
+            return None;
+        }
         let now = Instant::now();
         // While it rests there will be no dial, only its error.
         let is_resting = lock(&self.0.rest).as_ref().is_some_and(|rest| now < rest.until);
@@ -129,14 +133,17 @@ fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
     guarded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How often the links to one server are dialled anew, all together: a few at once, then one in every interval. A single link never
-/// gets there, its pauses are longer; a wide pool whose server flaps would dial all of its links each time.
+/// How often the links to one server are dialled anew, all together: a few at once, then one in every interval. A wide pool whose
+/// server flaps would dial all of its links each time.
 #[derive(Debug)]
 struct Redials {
     interval: Duration,
     /// When all that were taken will have come back.
     free_at: Option<Instant>,
 }
+
+/// The longest interval, however long the pauses after failures may be.
+const REDIAL_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
 /// Redials that may follow one another at once.
 const REDIALS_MAX: u32 = 8;

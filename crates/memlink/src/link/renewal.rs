@@ -4,8 +4,8 @@ use std::time::Duration;
 use memlink_core::{Broken, Tick};
 
 use super::LinkProtocol;
-use super::connect::broken;
-use super::driver::{Dial, Driver, Turn, Way};
+use super::connect::{Dial, broken};
+use super::driver::{Driver, Turn, Way};
 use super::shared::{LinkState, Shared};
 use super::wire::Wire;
 use crate::event::Event;
@@ -86,7 +86,7 @@ impl<P: LinkProtocol> Driver<P> {
                     self.observe_complaint();
                     let begun = dialled
                         .map_err(broken)
-                        .and_then(|transport| Candidate::begin(&self.shared, transport, now, &mut self.woken));
+                        .and_then(|(transport, _)| Candidate::begin(&self.shared, transport, now, &mut self.woken));
                     match begun {
                         Ok(candidate) => self.renewal = Renewal::Beside(number, Box::new(candidate)),
                         Err(why) => self.renewal_failed(&why),
@@ -107,7 +107,7 @@ impl<P: LinkProtocol> Driver<P> {
                         self.shared.set_state(LinkState::Dialling);
                     }
                 }
-                if self.replace(now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
+                if self.take_over(None, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
             }
         }
     }
@@ -129,8 +129,8 @@ impl<P: LinkProtocol> Driver<P> {
         self.shared.observe(|| Event::RenewalFailed { server: server.clone(), error: why.to_string().into() });
     }
 
-    /// Once nothing is in flight on the old one the new one serves.
-    fn replace(&mut self, now: Tick) -> bool {
+    /// The new one serves, if it is open: once nothing is in flight on the old one, or at once where that was `lost`.
+    pub(super) fn take_over(&mut self, lost: Option<&Broken>, now: Tick) -> bool {
         let (Way::Connected(old), Renewal::Beside(number, candidate)) = (&mut self.way, &mut self.renewal) else {
             return false;
         };
@@ -138,10 +138,12 @@ impl<P: LinkProtocol> Driver<P> {
         let Candidate { shared, wire, .. } = &mut **candidate;
         let inline = wire.inline();
         let mut guarded = self.shared.lock();
-        if !guarded.connection.is_drained() || guarded.stop.is_some() {
+        if guarded.stop.is_some() || (lost.is_none() && !guarded.connection.is_drained()) {
             return false;
         }
-        let remains = guarded.connection.closed(&Broken::Shutdown, &mut old.transmit, &mut self.woken);
+        let in_flight = guarded.connection.stats().in_flight;
+        let why = lost.unwrap_or(&Broken::Shutdown);
+        let remains = guarded.connection.closed(why, &mut old.transmit, &mut self.woken);
         guarded.connection.dialling();
         let (may_write, incoming) = (inline.is_some(), &mut wire.incoming);
         let adopted = guarded.connection.adopt(shared.connection_mut(), may_write, incoming, &mut self.woken);
@@ -152,16 +154,15 @@ impl<P: LinkProtocol> Driver<P> {
             self.way = Way::Connected(candidate.wire);
         }
         drop((remains, old_inline));
-        let server = &self.shared.name;
-        self.shared.observe(|| Event::Replaced { server: server.clone() });
+        let server = self.shared.name.clone();
+        self.shared.observe(|| match lost {
+            None => Event::Replaced { server },
+            Some(why) => Event::Closed { server, reason: why.clone(), in_flight, retry_in: None },
+        });
         match adopted {
             Ok(remains) => {
                 drop(remains);
-                self.shared.gate.end_rest();
-                self.shared.faults.forget();
-                self.shared.set_state(LinkState::Open);
-                self.shared.observe(|| Event::Opened { server: server.clone(), took });
-                self.begin_names(now);
+                self.serves(took, now);
             }
             Err(why) => self.lose(&why, now),
         }

@@ -40,7 +40,7 @@ pub(super) struct Wire<P: LinkProtocol> {
     pub(super) is_open: bool,
     /// The server has answered a user's command.
     pub(super) is_proved: bool,
-    /// Suspended until something comes.
+    /// Suspended until a reply comes.
     pub(super) is_silent: bool,
     silence: Silence,
 }
@@ -306,7 +306,7 @@ impl<P: LinkProtocol> Wire<P> {
     }
 
     /// A server that lets commands wait for replies until nobody waits any more, and says nothing at all meanwhile, is not given more
-    /// of them. One that is slow is: something comes from it. It is asked again when something comes, or on a new connection.
+    /// of them. One that is slow is: something comes from it. It is asked again when a reply comes, or on a new connection.
     fn suspend_if_silent(&mut self, rule: Suspension, guarded: &mut Guarded<P>, now: Tick, woken: &mut Vec<Waker>) {
         let Some(since) = self.silence.since else { return };
         let unanswered = guarded.connection.stats().abandoned.saturating_sub(self.silence.abandoned_before);

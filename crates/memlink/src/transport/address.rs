@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub enum Address {
     /// A host name or an IP literal (without brackets), resolved at every dial, and a port.
     Tcp {
-        /// Lower case.
+        /// Lower case, and an IPv6 address in its shortest form.
         host: String,
         /// 1 to 65535.
         port: u16,
@@ -57,7 +57,17 @@ impl Address {
         if !host.chars().all(allowed) {
             return Err(AddressError::Host(host.to_owned()));
         }
-        Ok(Address::Tcp { host: host.to_ascii_lowercase(), port })
+        Ok(Address::Tcp { host: canonical(host), port })
+    }
+}
+
+/// One spelling for what is the same.
+fn canonical(host: &str) -> String {
+    let (address, zone) = host.split_once('%').map_or((host, None), |(address, zone)| (address, Some(zone)));
+    match (address.parse::<std::net::Ipv6Addr>(), zone) {
+        (Ok(address), None) => address.to_string(),
+        (Ok(address), Some(zone)) => format!("{address}%{zone}"),
+        (Err(_), _) => host.to_ascii_lowercase(),
     }
 }
 
@@ -125,6 +135,8 @@ mod tests {
             ("[::1]", "[::1]:11211"),
             ("[2001:DB8::1]:1", "[2001:db8::1]:1"),
             ("fe80::1%eth0", "[fe80::1%eth0]:11211"),
+            ("[FE80:0::1%eth0]", "[fe80::1%eth0]:11211"),
+            ("[0:0:0:0:0:0:0:1]", "[::1]:11211"),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), shown, "{text}");
         }

@@ -1,11 +1,12 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use tokio::net::lookup_host;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 /// A way of your own to find the addresses of a host name, instead of the operating system's: another name service, a table in a
 /// test.
@@ -61,7 +62,7 @@ impl Resolver {
             Some(resolve) if !is_literal(host) => {
                 resolve.resolve(host).await?.into_iter().map(|address| SocketAddr::new(address, port)).collect()
             }
-            _ => lookup_host((host, port)).await?.collect(),
+            _ => ask_system(host, port).await?,
         };
         match addresses.is_empty() {
             true => Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
@@ -75,6 +76,26 @@ impl Resolver {
         addresses.truncate(ADDRESSES_MAX);
         Ok(addresses)
     }
+}
+
+/// Look-ups by the operating system that the whole program has under way at one time. Each takes a thread of the runtime's for blocking
+/// work until it ends, also when nobody waits for it any more: an eighth of those that tokio has by default.
+const LOOK_UPS_MAX: usize = 64;
+
+static LOOK_UPS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LOOK_UPS_MAX)));
+
+async fn ask_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let place = LOOK_UPS.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let host = host.to_owned();
+    let asked = spawn_blocking(move || {
+        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        drop(place);
+        found
+    });
+    asked.await.map_err(io::Error::other)?
 }
 
 /// Whether a host is an address already, with a zone (`fe80::1%eth0`) maybe: nobody has to be asked for it.

@@ -1,10 +1,12 @@
 //! The ends of things: closed clients, dropped clients, dead runtimes, idle connections.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use memlink::{Client, ErrorKind, Limits, LinkState, Outcome, Server, Settings};
 use memlink_testserver::TestServer;
+use tokio::time::sleep;
 
 use crate::memcached::{Memcached, patient};
 use crate::pipe::{Dialled, Pipes};
@@ -261,6 +263,40 @@ async fn an_idle_timeout_of_the_server_costs_no_request() {
     client.set("k", "v").await.unwrap();
     until("the server has closed it", || client.stats().servers[0].counters.closed > 0).await;
     assert_eq!(client.get("k").await.show(), "\"v\"");
+}
+
+/// Again and again, while nobody asks for anything: each connection is replaced, and none of them by a pause that refuses requests.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_closes_what_is_idle_is_there() {
+    for connections in [1, 3] {
+        let mut pipes = Pipes::new(1 << 16);
+        let downs = Arc::new(AtomicUsize::new(0));
+        let client = pipes.client(patient().connections_per_server(connections));
+        let mut states = client.cluster().topology().watch_state(0);
+        let counted = downs.clone();
+        tokio::spawn(async move {
+            while states.changed().await.is_ok() {
+                counted.fetch_add(usize::from(*states.borrow_and_update() == LinkState::Down), Ordering::SeqCst);
+            }
+        });
+        let first = tokio::spawn(client.get("k").into_future());
+        let mut end = pipes.open().await;
+        end.expect("mg k v\r\n").await;
+        end.say("EN\r\n").await;
+        assert_eq!(first.await.unwrap().show(), "none");
+        for seconds in [2, 5, 9, 5, 2, 1, 1, 1, 30, 2] {
+            sleep(Duration::from_secs(seconds)).await;
+            drop(end);
+            end = pipes.open().await;
+        }
+        let asked = tokio::spawn(client.get("k").into_future());
+        // Of several it is another one's turn, which was never needed so far.
+        let mut next = if connections > 1 { pipes.open().await } else { end };
+        next.expect("mg k v\r\n").await;
+        next.say("EN\r\n").await;
+        assert_eq!(asked.await.unwrap().show(), "none");
+        assert_eq!(downs.load(Ordering::SeqCst), 0);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod book;
 mod bulk;
 mod cancel;
 mod crowding;
+#[cfg(target_os = "linux")]
+mod dead_link;
 mod deadlines;
 mod discovery;
 mod doors;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use memlink::{Client, Credentials, Event, Limits, LinkState, Server, Settings};
+use memlink::{Client, Credentials, ErrorKind, Event, Limits, LinkState, Outcome, Server, Settings};
 use memlink_testserver::TestServer;
 
 use crate::doors::users;
@@ -225,6 +225,30 @@ async fn a_new_connection_that_is_lost_before_it_serves_is_not_missed() {
         assert_eq!((counters.opened, counters.closed, counters.failed), (1, 0, 0), "{counters:?}");
         assert_eq!((seen.replaced(), client.cluster().state(0)), (0, LinkState::Open));
     }
+}
+
+/// The new connection is ready, the old one still owes a reply and is lost: the new one serves those who wait, and nobody dials again.
+#[tokio::test]
+async fn a_new_connection_serves_when_the_old_one_is_lost() {
+    let mut pipes = Pipes::new(1 << 16);
+    let (settings, seen) = Seen::of(patient());
+    let client = pipes.client(settings);
+    let slow = tokio::spawn(client.delete("slow").into_future());
+    let mut old = pipes.open().await;
+    old.expect("md slow\r\n").await;
+    client.cluster().renew();
+    let mut new = pipes.open().await;
+    until("the old one retires", || client.cluster().state(0) == LinkState::Dialling).await;
+    let waits = tokio::spawn(client.delete("waits").into_future());
+    until("it waits", || client.stats().servers[0].counters.waiting == 1).await;
+    drop(old);
+    let lost = slow.await.unwrap().unwrap_err();
+    assert_eq!((lost.kind(), lost.outcome()), (ErrorKind::ConnectionLost, Outcome::Unknown), "{lost}");
+    new.expect("md waits\r\n").await;
+    new.say("HD\r\n").await;
+    waits.await.unwrap().expect("it has waited");
+    assert_eq!((seen.dials(), seen.opened(), seen.lost(), seen.replaced()), (2, 2, 1, 0), "{seen:?}");
+    assert_eq!(client.cluster().state(0), LinkState::Open);
 }
 
 /// Closing does not wait for a renewal, and leaves nothing of it.

@@ -39,6 +39,27 @@ async fn round(client: &Client, task: usize, round: u64) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a bulk has not handed over when the list changes goes by the new one.
+#[tokio::test]
+async fn a_bulk_goes_on_by_the_new_list() {
+    let (old, new) = (Memcached::start(), Memcached::start());
+    let client = old.client().await;
+    let keys: Vec<String> = (0..3_000).map(|n| format!("key-{n}")).collect();
+    old.freeze();
+    let bulk = tokio::spawn({
+        let (client, keys) = (client.clone(), keys.clone());
+        async move { client.set_many(keys.iter().map(|key| (key, "v"))).await.all() }
+    });
+    until("as much is under way as may be", || client.stats().servers[0].counters.in_flight == 512).await;
+    client.cluster().add(new.server()).unwrap();
+    old.thaw();
+    bulk.await.unwrap().unwrap();
+    let moved = |key: &&String| client.server_of(key).is_ok_and(|server| server == new.address());
+    assert_eq!(new.statistic("curr_items"), keys.iter().skip(512).filter(moved).count() as u64);
+    let got = client.get_many(&keys).await.all().unwrap();
+    assert_eq!(got.iter().flatten().count(), 3_000 - keys.iter().take(512).filter(moved).count());
+}
+
 /// Figure: servers removed and added under load, failed commands 0.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_fails_while_servers_come_and_go() {

@@ -50,11 +50,12 @@ impl Sends for Gets {
 
     fn launch(&self, client: &Client, way: Way, jobs: impl Iterator<Item = (usize, Key)>) -> Flight<Option<Value>> {
         let (indices, mut keys): (Vec<_>, Vec<_>) = jobs.unzip();
-        let client = client.clone();
+        let (client, asked) = (client.clone(), self.asked);
         if self.asked.is_value_alone() && !keys.iter().any(Key::is_binary) {
             return Box::pin(async move {
                 let line = MultiGet::new(keys);
-                Outcomes::Line(indices, send_halves(&client, &way.topology, way.server, line, way.timing).await)
+                let found = send_halves(&client, &way.topology, way.server, line, asked, way.timing).await;
+                Outcomes::Line(indices, found)
             });
         }
         let (Some(index), Some(key)) = (indices.first().copied(), keys.pop()) else { return nothing() };

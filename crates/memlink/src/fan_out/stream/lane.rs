@@ -104,9 +104,16 @@ impl<J> Lane<J> {
             return false;
         }
         let waiting_bytes = self.waiting_bytes.saturating_add(self.waiting_fetches.saturating_mul(self.expected.len()));
-        let line = self.window.line(&self.expected);
+        let (line, each) = self.line();
         self.fits(self.waiting.len() + 1, waiting_bytes.saturating_add(1))
-            && self.fits(line, if self.window.line_max > 1 { line * self.expected.len() } else { 0 })
+            && self.fits(line, if self.window.line_max > 1 { line.saturating_mul(each) } else { 0 })
+    }
+
+    /// How many keys make a whole line, and what each of them costs, when they are like those that wait.
+    fn line(&self) -> (usize, usize) {
+        let brought = self.waiting_bytes.checked_div(self.waiting.len()).unwrap_or(0);
+        let each = brought.saturating_add(self.expected.len());
+        (self.window.line(each), each)
     }
 
     /// Of what waits, how many go as the next command; 0 when they have to wait on. `now_or_later`: less than a whole line waits for the
@@ -115,7 +122,7 @@ impl<J> Lane<J> {
         if self.is_behind {
             return usize::from(self.in_flight == 0 && !self.waiting.is_empty());
         }
-        let line = self.window.line(&self.expected);
+        let line = self.line().0;
         let (mut len, mut bytes) = (0, 0);
         for waiting in self.waiting.iter().take(line) {
             bytes += self.cost(waiting.weight);
@@ -124,7 +131,9 @@ impl<J> Lane<J> {
             }
             len += 1;
         }
-        if len == line || now_or_later == Go::Now { len } else { 0 }
+        // Nothing comes that it could wait for: neither room nor, for want of room, another key.
+        let is_all = self.used_keys == 0 && !self.is_hungry();
+        if len == line || is_all || now_or_later == Go::Now { len } else { 0 }
     }
 
     /// The first `len` of those that wait leave as one command; `waited` is the time that was spent waiting so far.

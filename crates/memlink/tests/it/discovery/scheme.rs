@@ -65,6 +65,25 @@ fn what_a_scheme_cannot_do_is_refused_and_changes_nothing() {
     assert!(refused.to_string().contains("cache-1/10.0.0.1"), "{refused}");
 }
 
+/// Of several sources the one is named whose servers cannot be used, not the one that has answered last.
+#[tokio::test]
+async fn the_source_that_a_scheme_cannot_use_is_named() {
+    let [one, other] = servers().await;
+    let (bad, good, events) = (Told::silent("the bad one"), Told::silent("the good one"), Events::default());
+    let builder = events.builder().scheme(Scheme::ketama()).discover(bad.clone()).discover(good.clone());
+    let client = builder.build().unwrap();
+    let asked = tokio::spawn(client.get("key").into_future());
+    bad.say(vec![Server::unix("/run/cache.sock")]);
+    until("the bad one is asked again", || bad.asked() >= 2).await;
+    good.say(list(&[&one]));
+    until("it is told", || events.have("give host and port")).await;
+    assert!(events.have("the bad one: no new list") && !events.have("the good one: no new list"));
+    assert!(asked.await.unwrap().is_err());
+    bad.say(list(&[&other]));
+    until("both are found", || client.cluster().servers().len() == 2).await;
+    assert_eq!(client.get("key").await.show(), "none");
+}
+
 #[tokio::test]
 async fn a_scheme_follows_what_is_found() {
     let [one, other] = servers().await;

@@ -51,18 +51,18 @@ fn what_is_larger_than_the_window_leaves_alone() {
 #[test]
 fn lines_wait_until_they_are_whole_or_nothing_more_comes() {
     let mut lane = lane(100, true, 6, 10);
-    // Nothing is known of the values: a sixteenth of the window each, four keys a line.
+    // Nothing is known of the values: a sixteenth of the window each and the keys besides, three keys a line.
     let (first, jobs) = depart(&mut lane, Go::Later, WAIT);
-    assert_eq!(jobs, [0, 1, 2, 3]);
-    lane.land(first, answered(4, 4), Instant::now(), WAIT);
-    (0..4).for_each(|_| lane.release(1));
+    assert_eq!(jobs, [0, 1, 2]);
+    lane.land(first, answered(3, 3), Instant::now(), WAIT);
+    (0..3).for_each(|_| lane.release(1));
     // Now they are known to be short: ten keys make a line of this window.
     assert!(lane.is_hungry());
-    assert_eq!((lane.next_len(Go::Later), lane.next_len(Go::Now)), (0, 2));
-    for index in 6..14 {
+    assert_eq!((lane.next_len(Go::Later), lane.next_len(Go::Now)), (0, 3));
+    for index in 6..13 {
         lane.push(Waiting { index, job: index, weight: Weight { bytes: 10, fetches: true } });
     }
-    assert_eq!(depart(&mut lane, Go::Later, WAIT).1, (4..14).collect::<Vec<_>>());
+    assert_eq!(depart(&mut lane, Go::Later, WAIT).1, (3..13).collect::<Vec<_>>());
 }
 
 #[test]
@@ -130,4 +130,35 @@ fn a_late_command_is_no_silence_where_others_were_answered() {
     lane.land(quick, answered(1, 0), Instant::now(), WAIT);
     lane.land(slow, Landed { is_late: true, ..Landed::default() }, Instant::now(), WAIT);
     assert!(!lane.is_behind());
+}
+
+/// Whatever the window and the lengths: while keys are left and nothing is in flight, something leaves.
+#[test]
+fn a_lane_never_waits_for_what_cannot_come() {
+    for bytes_max in [1, 100, 1_000, 4_096, 8_192, 16_384, 1 << 20] {
+        for (key_len, value_len) in [(1, 0), (1, 1), (10, 10), (40, 10), (100, 10), (250, 30), (250, 1), (10, 5_000)] {
+            for (keys_max, line_max) in [(512, 100), (512, 1), (3, 100), (1, 100)] {
+                let window = Window { keys: keys_max, bytes: bytes_max, line_max };
+                let mut lane = Lane::new(window, true);
+                let (mut taken, mut left) = (0, 0);
+                while left < 2_000 {
+                    // Keys come for as long as it could send more; others are waited for, as if they were all of one server.
+                    while taken < 2_000 && lane.is_hungry() {
+                        lane.push(Waiting {
+                            index: taken,
+                            job: taken,
+                            weight: Weight { bytes: key_len, fetches: true },
+                        });
+                        taken += 1;
+                    }
+                    let go = if taken == 2_000 { Go::Now } else { Go::Later };
+                    let (departed, jobs) = depart(&mut lane, go, WAIT);
+                    assert!(!jobs.is_empty(), "{window:?} {key_len} {value_len}: stuck behind {left} of {taken}");
+                    left += jobs.len();
+                    lane.land(departed, answered(jobs.len(), jobs.len() * value_len), Instant::now(), WAIT);
+                    jobs.iter().for_each(|_| lane.release(value_len));
+                }
+            }
+        }
+    }
 }
