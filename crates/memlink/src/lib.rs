@@ -91,6 +91,7 @@ mod request;
 mod retry;
 mod servers;
 mod stats;
+mod sync;
 mod transport;
 mod value;
 mod verbs;

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use memlink_core::Stats;
@@ -8,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::config::{Lanes, Server};
 use crate::link::{CallError, DialGate, Link, LinkOptions, LinkProtocol, LinkState};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// The links to one server.
 ///

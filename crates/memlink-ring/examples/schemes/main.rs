@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The second measures the schemes of other clients in place of those. To count instructions, `lookups NAME SERVERS COUNT` does
-//! so many lookups and prints nothing; take the difference of two counts.
+//! so many lookups and prints nothing: `valgrind --tool=callgrind --toggle-collect='*look_up_all*'` counts them and nothing else.
+//! `names` prints the names of all schemes.
 //!
 //! All schemes hash names and keys with XXH3-64 and give every server the weight 1. *Spread* is the least and the most
 //! loaded server of 1,000,000 keys, as a share of the mean; the keys' own chance is part of it (1,000 servers: 3 % in one
@@ -45,8 +46,9 @@ fn main() {
     match words[..] {
         [] => compare(&keys(KEYS_LEN)),
         ["named"] => named::table(&keys(KEYS_LEN)),
+        ["names"] => memlink_ring::schemes::Scheme::names().iter().for_each(|name| println!("{name}")),
         ["lookups", name, servers, count] => named::lookups(&keys(1_000), name, servers, count),
-        _ => eprintln!("schemes: nothing, `named`, or `lookups NAME SERVERS COUNT`"),
+        _ => eprintln!("schemes: nothing, `named`, `names`, or `lookups NAME SERVERS COUNT`"),
     }
 }
 

@@ -1,6 +1,5 @@
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::time::Instant;
 use super::handle::NotOpen;
 use super::shared::{Lock, Shared, wake_all, wake_driver};
 use super::{Link, LinkProtocol};
+use crate::sync::atomic::Ordering;
 use crate::transport::InlineWrite;
 
 /// Where one command stands on its way over one link.

@@ -17,6 +17,7 @@ use super::shared::{LinkState, Shared, wake_all};
 use super::wire::{Driven, Wire};
 use super::{Backoff, LinkProtocol};
 use crate::event::Event;
+use crate::sync;
 use crate::transport::Transport;
 
 /// The one task that serves a link. It outlives its connections: while there is none it times those who wait and dials.
@@ -51,7 +52,7 @@ pub(super) fn start<P: LinkProtocol>(shared: &Arc<Shared<P>>) -> bool {
     let Ok(runtime) = Handle::try_current() else { return false };
     if shared.driver_begins() {
         // Its drop, should the runtime refuse or drop it, tells everyone.
-        runtime.spawn(Driver::new(shared.clone()));
+        sync::spawn(&runtime, Driver::new(shared.clone()));
     }
     true
 }

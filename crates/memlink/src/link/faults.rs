@@ -1,10 +1,9 @@
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use memlink_core::{Cause, Tick};
 
 use super::shared::wake_all;
 use super::{Link, LinkProtocol, LinkState};
 use crate::event::Event;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Commands in a row to which a server has answered that it cannot do what it is there for.
 #[derive(Debug, Default)]

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use memlink_core::{Broken, Cause, Failure, Outcome, Phase, Stats, Tick};
@@ -8,6 +7,7 @@ use tokio::time::timeout;
 
 use super::shared::{LinkOptions, LinkState, Shared};
 use super::{DialGate, LinkProtocol, driver};
+use crate::sync::atomic::Ordering;
 use crate::transport::Address;
 
 /// What callers hold of one connection to one server.

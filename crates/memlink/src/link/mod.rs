@@ -23,6 +23,8 @@ mod handle;
 mod linger;
 mod names;
 mod renewal;
+#[cfg(all(test, memlink_shuttle))]
+mod scheduled;
 mod shared;
 mod spread;
 mod wire;

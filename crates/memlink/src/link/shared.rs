@@ -1,5 +1,4 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use super::budget::RetryBudget;
 use super::faults::Faults;
 use super::{DialGate, Dialer, LinkProtocol};
 use crate::event::{Event, Observer};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::transport::{Address, InlineWrite};
 
 /// How a link behaves, beyond its [`Limits`].

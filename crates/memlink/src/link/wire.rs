@@ -1,7 +1,6 @@
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::connect::broken;
 use super::driver::SILENT;
 use super::linger::Linger;
 use super::shared::{Guarded, Shared, Suspension, wake_all};
+use crate::sync::atomic::Ordering;
 use crate::transport::{InlineWrite, Transport};
 
 /// One connection while it lives: the socket, what was read from it and what is being written to it.
