@@ -39,6 +39,8 @@ pub(crate) struct TlsStream {
     end: Option<io::Error>,
     /// Sending has failed after bytes were taken: the next call that sends tells it, because those bytes count as written.
     failed: Option<io::Error>,
+    /// rustls did not take all of what it was given last: what is given next may begin in the midst of a value.
+    is_cut: bool,
     wear: Wear,
 }
 
@@ -48,7 +50,7 @@ const FIRST_LEN: usize = 64;
 /// Most that a handshake may take, both chains of certificates included.
 const HANDSHAKE_LEN_MAX: usize = 256 * 1024;
 
-/// From so many bytes on the last one is sent apart: less than this memcached reads at once.
+/// From so many bytes on the last one is sent apart: less than this memcached reads at once, where it begins with a command.
 const MUCH: usize = 1024;
 
 /// Smallest and largest read, as for plain connections: it grows with what comes.
@@ -82,6 +84,7 @@ impl TlsStream {
             is_proved: false,
             end: None,
             failed: None,
+            is_cut: false,
             wear: Wear::new(),
         };
         match timeout_at(ends, std::future::poll_fn(|cx| stream.poll_handshake(cx))).await {
@@ -232,11 +235,19 @@ impl TlsStream {
     ///
     /// The last byte of much goes in a record of its own: memcached (1.6.18) reads of a value what it lacks and then waits for its
     /// socket, with the rest of that record, commands behind the value, inside OpenSSL already. Another record in the socket
-    /// makes it come back.
+    /// makes it come back. So it is with the rest of much, however short that is: it may begin within the value.
     fn encrypt(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
+        let is_much = len >= MUCH || self.is_cut;
+        let n = self.encrypt_pieces(slices, is_much)?;
+        self.is_cut = n < len;
+        Ok(n)
+    }
+
+    /// The last byte in a record of its own, or all of it as it comes.
+    fn encrypt_pieces(&mut self, slices: &[IoSlice<'_>], is_much: bool) -> io::Result<usize> {
         let mut writer = self.session.writer();
-        let Some((last, before)) = slices.split_last().filter(|(last, _)| len >= MUCH && last.len() > 1) else {
+        let Some((last, before)) = slices.split_last().filter(|(last, _)| is_much && last.len() > 1) else {
             return writer.write_vectored(slices);
         };
         let (body, end) = last.split_at(last.len() - 1);
