@@ -1,12 +1,14 @@
 //! The exchange before the first command.
 //!
 //! ```text
-//!   HELLO 3 [AUTH user password] [SETNAME name]  --a map-->  [SELECT n]  -->  PING  --any reply but LOADING, NOAUTH-->  ready
-//!      '--unknown, NOPROTO: RESP2--> [AUTH] --> [CLIENT SETNAME] -------^
+//!   HELLO 3 [AUTH user password] [SETNAME name]  --a map-->  [SELECT n]  --OK-->  PING  --PONG, or an error of one that serves-->  ready
+//!      '--unknown, NOPROTO: RESP2--> [AUTH] --OK--> [CLIENT SETNAME] --OK-----^
 //! ```
 //!
 //! One command at a time: a connection is dialled seldom, and each answer says on its own what is wrong. The `PING` is there because
-//! a server that loads its data answers all before it as if it were ready.
+//! a server that loads its data answers all before it as if it were ready. Over RESP2 it may be the first command: what a server says by
+//! itself when it is connected to (that it has no room, say, or a greeting of another protocol) then stands where its reply belongs,
+//! so nothing passes for one but `PONG` and the few errors of [`is_of_one_that_serves`].
 
 use memlink::generic::{Encoder, Frame, Refusal, Reply, Step, Verdict};
 use memlink::{Broken, Limits};
@@ -92,15 +94,18 @@ impl Opening {
                 self.peer = greeted(value.unwrap_or(Value::Null))?;
                 after_sign_in(resp)
             }
-            (Stage::Ping, Some(Value::Error(error))) if !matches!(error.code(), "LOADING" | "NOAUTH" | "DENIED") => {
-                // A user who may not ping may do other things, and a server that is busy is there.
+            (Stage::Ping, Some(Value::Error(error))) if is_of_one_that_serves(&error) => {
                 return Ok(Step::Ready(self.peer.clone()));
             }
             (_, Some(Value::Error(error))) => return Err(refused(&error, resp.credentials.as_ref())),
+            (Stage::Ping, Some(Value::Simple(text))) if text == "PONG" => return Ok(Step::Ready(self.peer.clone())),
+            (Stage::Ping, _) => return Err(foreign("PING is answered with PONG")),
+            (_, value) if value != Some(Value::Simple("OK".into())) => {
+                return Err(foreign("AUTH, CLIENT SETNAME and SELECT are answered with OK"));
+            }
             (Stage::Auth, _) => after_auth(resp),
             (Stage::Name, _) => after_sign_in(resp),
             (Stage::Select, _) => Stage::Ping,
-            (Stage::Ping, _) => return Ok(Step::Ready(self.peer.clone())),
         };
         self.stage = next;
         command(next, resp).encode(out);
@@ -112,6 +117,12 @@ impl Opening {
         self.peer = Peer { version: Version::Resp2, ..Peer::default() };
         if resp.credentials.is_some() { Stage::Auth } else { after_auth(resp) }
     }
+}
+
+/// Whether a `PING` was refused by a server that does other things: the user may not ping, or nobody may; a script keeps the server busy;
+/// its master is away; it cannot save, and so refuses writes and this.
+fn is_of_one_that_serves(error: &ServerError) -> bool {
+    matches!(error.code(), "NOPERM" | "BUSY" | "MASTERDOWN" | "MISCONF") || error.text().starts_with("ERR unknown command")
 }
 
 fn after_auth(resp: &Resp) -> Stage {

@@ -86,7 +86,9 @@ async fn a_server_without_room_is_dialled_again_until_it_has_some() {
     // The harness itself has just looked whether it listens.
     let first = server.builder().build().unwrap();
     until_async("the one place is taken", async || first.ping(0).await.is_ok()).await;
-    refused(server.builder(), "no room for another").await;
+    for version in [Version::Newest, Version::Resp2] {
+        refused(server.builder().version(version), "no room for another").await;
+    }
     let redis = server.builder().build().unwrap();
     assert_eq!(redis.get("k").await.unwrap_err().outcome(), Outcome::NotSent);
     drop(first);
@@ -116,6 +118,39 @@ async fn strangers_are_refused_in_words() {
     }
     let old = Scripted::start(&["-ERR unknown command 'HELLO'\r\n"]).await;
     refused(old.builder().version(Version::Resp3), "RESP3 is wanted").await;
+}
+
+/// Over RESP2 the first command may be the one that asks whether the server is ready, and what was said before it was read stands where
+/// its reply belongs.
+#[tokio::test]
+async fn what_is_said_instead_of_a_greeting_is_no_pong() {
+    let builder = async |answers| Scripted::start(answers).await.builder().version(Version::Resp2);
+    let cases: [(&'static [&'static str], &str); 7] = [
+        (&["-ERR max number of clients reached\r\n"], "no room for another"),
+        (&["-ERR max number of clients + cluster connections reached\r\n"], "no room for another"),
+        (&["-DENIED Redis is running in protected mode\r\n"], "protected mode"),
+        (&["-LOADING Redis is loading the dataset in memory\r\n"], "loading its data"),
+        (&["-ERR internal\r\n"], "refused the connection"),
+        (&["+OK POP3 server ready\r\n"], "is not Redis"),
+        (&[":1\r\n"], "is not Redis"),
+    ];
+    for (answers, words) in cases {
+        refused(builder(answers).await, words).await;
+    }
+    // A mail server takes whatever AUTH says for its own.
+    let signed = builder(&["+OK POP3 server ready\r\n", "+PONG\r\n"]).await;
+    refused(signed.credentials(Credentials::with_password("sesame")), "is not Redis").await;
+    for pong in [
+        &["+PONG\r\n", "$1\r\nv\r\n"][..],
+        &["-NOPERM this user has no permissions to run the 'ping' command\r\n", "$1\r\nv\r\n"],
+        &["-ERR unknown command 'PING'\r\n", "$1\r\nv\r\n"],
+        &["-BUSY Redis is busy running a script.\r\n", "$1\r\nv\r\n"],
+        &["-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n", "$1\r\nv\r\n"],
+        &["-MISCONF Redis is configured to save RDB snapshots\r\n", "$1\r\nv\r\n"],
+    ] {
+        let redis = builder(pong).await.connect().await.expect("it serves");
+        assert_eq!(redis.get("k").await.unwrap().unwrap(), "v");
+    }
 }
 
 #[tokio::test]
