@@ -11,6 +11,6 @@ pub fn protocol(version: Version) -> Resp {
 
 /// Several commands that are sent as one, or one.
 #[must_use]
-pub fn together(cmds: Vec<Cmd>, is_transaction: bool) -> Together {
-    Together { cmds, is_transaction }
+pub fn together(cmds: Vec<Cmd>) -> Together {
+    Together { cmds }
 }

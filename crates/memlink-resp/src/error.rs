@@ -30,6 +30,15 @@ pub enum Error {
         /// What came.
         found: &'static str,
     },
+    /// The server refused `MULTI`, so the commands of a transaction ran one by one, and others may have come in between. All that could be
+    /// done has been done: what is wrong is that this user may not, or this server cannot.
+    #[error("{server} refused MULTI ({error}): the commands of the transaction ran one by one")]
+    NoTransaction {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// What it said.
+        error: ServerError,
+    },
     /// The command would change the connection for everybody who shares it. Nothing was sent.
     #[error("{command} is not for a shared connection: {why} (not sent)")]
     NotShared {
@@ -56,6 +65,8 @@ impl Error {
         match self {
             Error::Link(error) => error.outcome(),
             Error::Server { .. } | Error::Type { .. } => Outcome::Answered,
+            // Some of it has been, and not as it was meant.
+            Error::NoTransaction { .. } => Outcome::Unknown,
             Error::NotShared { .. } | Error::Size(_) | Error::Spread | Error::NoKey => Outcome::NotSent,
         }
     }
@@ -70,7 +81,7 @@ impl Error {
     #[must_use]
     pub fn server_error(&self) -> Option<&ServerError> {
         match self {
-            Error::Server { error, .. } => Some(error),
+            Error::Server { error, .. } | Error::NoTransaction { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -156,17 +156,16 @@ impl<T: FromReply> Command<Resp> for Query<T> {
 #[derive(Debug)]
 pub struct Together {
     pub(crate) cmds: Vec<Cmd>,
-    /// From `MULTI` to `EXEC`.
-    pub(crate) is_transaction: bool,
 }
 
 impl Command<Resp> for Together {
     /// One for each command.
     type Output = Vec<Value>;
 
-    /// Those in front are whole before the last has come. A transaction is run by its last command alone.
+    /// Those in front are whole before the last has come. A transaction is run by its last command alone, but where `MULTI` is refused,
+    /// which nobody knows before its reply: then they ran as they came.
     fn may_run_in_part(&self) -> bool {
-        !self.is_transaction
+        true
     }
 
     fn size_hint(&self) -> usize {
