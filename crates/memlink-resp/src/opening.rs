@@ -43,13 +43,19 @@ pub(crate) struct Opening {
 impl Opening {
     /// Looks for an error that the server says by itself as soon as it is connected to: it has no room, or is in protected mode. It may come
     /// before the first command has left or after, in pieces as well. `None` when the input is something else.
-    pub(crate) fn banner(&mut self, is_owed: bool, input: &[u8], limits: &Limits) -> Option<Verdict> {
+    pub(crate) fn banner(
+        &mut self,
+        credentials: Option<&Credentials>,
+        is_owed: bool,
+        input: &[u8],
+        limits: &Limits,
+    ) -> Option<Verdict> {
         if self.is_over || (is_owed && !self.has_banner) || !input.starts_with(b"-") {
             return None;
         }
         self.has_banner = true;
         Some(match first(input) {
-            Some((line, _)) => Verdict::Broken(Broken::Refused(refused(&ServerError::new(&line[1..]), None))),
+            Some((line, _)) => Verdict::Broken(Broken::Refused(refused(&said(line, credentials)))),
             None if input.len() > limits.line_len_max => Verdict::Broken(Broken::LineTooLong),
             None => Verdict::More { total: input.len() + 1 },
         })
@@ -76,6 +82,12 @@ impl Opening {
             None => None,
             Some(frame) => Some(read(Reply::One(frame.clone())).map_err(|malformed| foreign(malformed.what))?),
         };
+        let value = match (value, reply) {
+            (Some(Value::Error(_)), Some(frame)) => {
+                Some(Value::Error(said(frame.as_slice(), resp.credentials.as_ref())))
+            }
+            (value, _) => value,
+        };
         let next = match (self.stage, value) {
             (Stage::Begin, _) if resp.version == Version::Resp2 => self.after_hello(resp),
             (Stage::Begin, _) => Stage::Hello,
@@ -84,10 +96,9 @@ impl Opening {
                 match resp.version {
                     Version::Newest if is_old => self.after_hello(resp),
                     _ if is_old => {
-                        let said = words(&error, resp.credentials.as_ref());
-                        return Err(Refusal::Incompatible(format!("RESP3 is wanted and the server says: {said}")));
+                        return Err(Refusal::Incompatible(format!("RESP3 is wanted and the server says: {error}")));
                     }
-                    _ => return Err(refused(&error, resp.credentials.as_ref())),
+                    _ => return Err(refused(&error)),
                 }
             }
             (Stage::Hello, value) => {
@@ -97,7 +108,7 @@ impl Opening {
             (Stage::Ping, Some(Value::Error(error))) if is_of_one_that_serves(&error) => {
                 return Ok(Step::Ready(self.peer.clone()));
             }
-            (_, Some(Value::Error(error))) => return Err(refused(&error, resp.credentials.as_ref())),
+            (_, Some(Value::Error(error))) => return Err(refused(&error)),
             (Stage::Ping, Some(Value::Simple(text))) if text == "PONG" => return Ok(Step::Ready(self.peer.clone())),
             (Stage::Ping, _) => return Err(foreign("PING is answered with PONG")),
             (_, value) if value != Some(Value::Simple("OK".into())) => {
@@ -122,7 +133,8 @@ impl Opening {
 /// Whether a `PING` was refused by a server that does other things: the user may not ping, or nobody may; a script keeps the server busy;
 /// its master is away; it cannot save, and so refuses writes and this.
 fn is_of_one_that_serves(error: &ServerError) -> bool {
-    matches!(error.code(), "NOPERM" | "BUSY" | "MASTERDOWN" | "MISCONF") || error.text().starts_with("ERR unknown command")
+    matches!(error.code(), "NOPERM" | "BUSY" | "MASTERDOWN" | "MISCONF")
+        || error.text().starts_with("ERR unknown command")
 }
 
 fn after_auth(resp: &Resp) -> Stage {
@@ -179,7 +191,7 @@ fn foreign(what: &str) -> Refusal {
 }
 
 /// Why, in words for an operator. The server's own words follow.
-fn refused(error: &ServerError, credentials: Option<&Credentials>) -> Refusal {
+fn refused(error: &ServerError) -> Refusal {
     let why = match error.code() {
         "NOAUTH" => "the server wants a password and none is configured",
         "WRONGPASS" => "the user name or the password is wrong",
@@ -192,15 +204,18 @@ fn refused(error: &ServerError, credentials: Option<&Credentials>) -> Refusal {
         }
         _ => "the server refused the connection",
     };
-    Refusal::Denied(format!("{why}: {}", words(error, credentials)))
+    Refusal::Denied(format!("{why}: {error}"))
 }
 
-/// What the server says, without the password, should it repeat that.
-fn words(error: &ServerError, credentials: Option<&Credentials>) -> String {
-    match credentials.map(Credentials::password).filter(|password| !password.is_empty()) {
-        Some(password) => error.to_string().replace(password, "***"),
-        None => error.to_string(),
-    }
+/// The error in a reply, without the password, should the server repeat that.
+fn said(reply: &[u8], credentials: Option<&Credentials>) -> ServerError {
+    let text = match (reply.first(), first(reply)) {
+        // The one line of an error, or the lines of a long one behind that of its length.
+        (Some(b'!'), Some((_, at))) => reply.get(at..).unwrap_or_default(),
+        (_, Some((line, _))) => line.get(1..).unwrap_or_default(),
+        (_, None) => reply.get(1..).unwrap_or_default(),
+    };
+    ServerError::without(credentials.map_or("", Credentials::password), text.strip_suffix(b"\r\n").unwrap_or(text))
 }
 
 #[cfg(test)]
@@ -209,10 +224,16 @@ mod tests {
 
     #[test]
     fn a_password_that_the_server_repeats_is_not_said() {
-        let error = ServerError::new(b"ERR Syntax error in HELLO option 'sesame'");
-        let credentials = Credentials::with_password("sesame");
-        let Refusal::Denied(text) = refused(&error, Some(&credentials)) else { panic!("denied") };
-        assert!(text.contains("HELLO option '***'") && !text.contains("sesame"), "{text}");
+        for password in ["sesame".to_owned(), "sesame ".repeat(100)] {
+            let credentials = Credentials::with_password(&password);
+            let text = format!("ERR Syntax error in HELLO option '{password}'");
+            for reply in [format!("-{text}\r\n"), format!("-{text}"), format!("!{}\r\n{text}\r\n", text.len())] {
+                let Refusal::Denied(text) = refused(&said(reply.as_bytes(), Some(&credentials))) else {
+                    panic!("denied")
+                };
+                assert!(text.ends_with("HELLO option '***'") && !text.contains("sesame"), "{text}");
+            }
+        }
     }
 
     /// Whether the server was faster or the first command was, and wherever its words are cut.
@@ -221,14 +242,14 @@ mod tests {
         let line = b"-ERR max number of clients reached\r\n";
         for at in 1..=line.len() {
             let (mut opening, limits) = (Opening::default(), Limits::default());
-            let begun = opening.banner(false, &line[..at], &limits);
-            let ended = if at < line.len() { opening.banner(true, line, &limits) } else { begun };
+            let begun = opening.banner(None, false, &line[..at], &limits);
+            let ended = if at < line.len() { opening.banner(None, true, line, &limits) } else { begun };
             assert!(matches!(ended, Some(Verdict::Broken(Broken::Refused(Refusal::Denied(_))))), "{ended:?}");
         }
         // A reply to the first command is one.
-        assert_eq!(Opening::default().banner(true, line, &Limits::default()), None);
-        assert_eq!(Opening::default().banner(false, b"+OK\r\n", &Limits::default()), None);
+        assert_eq!(Opening::default().banner(None, true, line, &Limits::default()), None);
+        assert_eq!(Opening::default().banner(None, false, b"+OK\r\n", &Limits::default()), None);
         let over = &mut Opening { is_over: true, ..Opening::default() };
-        assert_eq!(over.banner(false, line, &Limits::default()), None);
+        assert_eq!(over.banner(None, false, line, &Limits::default()), None);
     }
 }

@@ -94,7 +94,7 @@ impl Protocol for Resp {
     }
 
     fn frame(&self, state: &mut State, ask: Option<Ask<'_, Expect>>, input: &[u8], limits: &Limits) -> Verdict {
-        if let Some(verdict) = state.opening.banner(ask.is_some(), input, limits) {
+        if let Some(verdict) = state.opening.banner(self.credentials.as_ref(), ask.is_some(), input, limits) {
             return verdict;
         }
         state.scan.frame(ask.map(|ask| ask.expect.replies), input, limits)
