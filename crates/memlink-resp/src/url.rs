@@ -186,7 +186,10 @@ fn of_servers(builder: Builder, place: &str) -> Result<(Builder, Option<SignIn>)
             (Some((decoded(user)?, password.map(decoded).transpose()?)), servers)
         }
     };
-    let mut builder = if database.is_empty() { builder } else { builder.database(number("db", database)?) };
+    // Said without what it is: behind a host and a colon it may be the end of a password.
+    let number_of =
+        |text: &str| text.parse().map_err(|_| unreadable("a database is a number, as in redis://cache-1/3"));
+    let mut builder = if database.is_empty() { builder } else { builder.database(number_of(database)?) };
     for server in servers.split(',') {
         builder = builder.server(Server::at(Address::parse(server, Builder::DEFAULT_PORT)?));
     }
@@ -287,6 +290,13 @@ mod tests {
     #[test]
     fn a_password_that_is_not_encoded_stands_in_no_error() {
         for url in [
+            "redis://ada:secret",
+            "redis://ada:secret%40host",
+            "redis://ada:top:secret",
+            "redis://host,ada:secret%40host",
+            "rediss://ada:secret%40host:6379/1",
+            "redis://ada:1234?secret%40host",
+            "redis://ada:1234/secret%40host",
             "redis://ada:top/secret@host",
             "redis://ada:secret/top@host",
             "redis://:top?secret@host",

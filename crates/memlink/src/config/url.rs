@@ -180,6 +180,11 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(ConfigError::Url("it does not begin with a scheme such as memcache://".to_owned()));
     };
+    // No scheme has other signs: it is a user and a password in front of where they belong.
+    if !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')) {
+        let text = "it does not begin with a scheme such as memcache://; a user and a password stand behind that";
+        return Err(ConfigError::Url(text.to_owned()));
+    }
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     // Said without a word of the URL: it may be a part of the password.
     if query.contains('@') || place.matches('@').count() > 1 {
@@ -262,7 +267,7 @@ fn parse_query(query: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
         let options = || OPTIONS.iter().chain(SCHEME_OPTIONS).chain(TLS_OPTIONS);
         let Some((name, set)) = options().find(|(known, _)| *known == name) else {
             let known: Vec<_> = options().map(|(known, _)| *known).collect();
-            return Err(ConfigError::UnknownOption { name: name.to_owned(), known: known.join(", ") });
+            return Err(unknown(name, known.join(", ")));
         };
         if seen.contains(name) && !REPEATABLE.contains(name) {
             return Err(bad(name, value, "it stands there twice"));
@@ -298,6 +303,12 @@ fn bad(name: &'static str, value: &str, why: &'static str) -> ConfigError {
     // Whoever has put a key where its path belongs must not find it in a log.
     let value = if value.contains("-----") { "(the text of a key or certificate)" } else { value };
     ConfigError::BadOption { name, value: value.to_owned(), why }
+}
+
+/// Names have letters and `_`. What has other signs may be the end of a password, and is not said.
+fn unknown(name: &str, known: String) -> ConfigError {
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    ConfigError::UnknownOption { name: if is_name { name } else { "..." }.to_owned(), known }
 }
 
 fn number(name: &'static str, value: &str, least: u64) -> Result<u64, ConfigError> {
@@ -443,6 +454,13 @@ mod tests {
             ("memcache://a?version=x", "version"),
             ("memcache://a?opaque=%4", "hexadecimal"),
             ("memcache://u%20:secret@a", "user"),
+            ("memcache://ada:secret", "port"),
+            ("memcache://ada:secret%40host", "port"),
+            ("memcache://ada:top:secret", "ada:..."),
+            ("memcache://cache-1,ada:secret%40host:11211", "ada:..."),
+            ("memcache://ada:1234?secret%40host", "unknown"),
+            ("ada:secret://x@h", "scheme"),
+            ("secret@h://x", "scheme"),
             ("memcache://user:secret?ret@host", "%3F"),
             ("memcache://user:1234?secret@host", "%3F"),
             ("memcache://u:p@a,u:secret@b", "once"),
