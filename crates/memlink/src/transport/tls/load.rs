@@ -257,7 +257,8 @@ impl Loader<'_> {
             for cert in certificates(source, pem)? {
                 named.push(cert.clone());
                 // rustls would trust whatever a root has signed; a server's own certificate is trusted as it is and for nothing more.
-                let may_sign = Certificate::read(&cert).is_none_or(|cert| cert.is_authority);
+                // Of one that cannot be read nobody knows that it may sign.
+                let may_sign = Certificate::read(&cert).is_some_and(|cert| cert.is_authority);
                 let added = match may_sign {
                     true => roots.add(cert),
                     false => ParsedCertificate::try_from(&cert).map(|_| ()),

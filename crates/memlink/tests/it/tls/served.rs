@@ -159,6 +159,7 @@ async fn pins_and_dangers_do_what_they_say() {
     let old = self_signed(Kind::ExpiredAuthority, NAMES);
     // What a server signs with its own key is nobody's business, unless its certificate says that it may.
     let (server, servers_child) = self_signed_and_child(Kind::Good, NAMES);
+    let (ancient, ancients_child) = self_signed_and_child(Kind::Ancient, NAMES);
     let (may_sign, its_child) = self_signed_and_child(Kind::Authority, NAMES);
     let with_both = Tls::new().ca_pem(&server.cert).ca_pem(&authority.pem);
     let trusting = || Tls::new().ca_pem(&authority.pem);
@@ -176,6 +177,8 @@ async fn pins_and_dangers_do_what_they_say() {
         ("a pin alone", &alone, Tls::new().pin(Key(sha256(&alone.key_info))).trust_pins_alone(), None),
         ("itself as authority", &alone, Tls::new().ca_pem(&alone.cert), None),
         ("what a server has signed", &servers_child, Tls::new().ca_pem(&server.cert), Some("issuer is unknown")),
+        ("itself, from before 1970", &ancient, Tls::new().ca_pem(&ancient.cert), None),
+        ("what that has signed", &ancients_child, Tls::new().ca_pem(&ancient.cert), Some("issuer is unknown")),
         ("the same, beside an authority", &servers_child, with_both.clone(), Some("issuer is unknown")),
         ("the server, beside an authority", &server, with_both.clone(), None),
         ("an authority, beside the server", &issued, with_both, None),
