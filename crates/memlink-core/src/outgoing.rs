@@ -449,7 +449,8 @@ mod tests {
 
     #[test]
     fn of_what_is_sent_only_lengths_are_shown() {
-        let hides = |shown: &str| !["vvv", "118, 118", "set a", "115, 101, 116"].iter().any(|part| shown.contains(part));
+        let hides =
+            |shown: &str| !["vvv", "118, 118", "set a", "115, 101, 116"].iter().any(|part| shown.contains(part));
         let mut outgoing = outgoing(&[("set a\r\n", Some(&LARGE)), ("set a\r\n", Some(b"vvvvvv"))]);
         let shown = alloc::format!("{outgoing:?}");
         assert!(hides(&shown) && shown.contains("len: 16408"), "{shown}");

@@ -97,9 +97,15 @@ impl Builder {
         Builder { version, ..self }
     }
 
-    /// How commands are sent and connections kept.
+    /// How commands are sent and connections kept. Replaces what was set before, by a URL too; all but TLS, which stays on unless these
+    /// settings have their own.
     pub fn settings(self, settings: Settings) -> Builder {
-        Builder { settings, ..self }
+        Builder {
+            #[cfg(feature = "tls-own-provider")]
+            tls: settings.configured_tls().cloned().or(self.tls),
+            settings,
+            ..self
+        }
     }
 
     pub(crate) fn map_settings(
@@ -116,8 +122,8 @@ impl Builder {
         Some(self)
     }
 
-    /// Speaks TLS to every server, in this way: for what a `rediss://` URL cannot say. It stays whatever [`settings`](Builder::settings)
-    /// are given before or after. Files are read when the client is built and again at every dial.
+    /// Speaks TLS to every server, in this way: for what a `rediss://` URL cannot say; what such a URL says of TLS is added to it. It
+    /// stays whatever [`settings`](Builder::settings) are given before, or after unless they have their own. Files are read when the client is built and again at every dial.
     #[cfg(feature = "tls-own-provider")]
     pub fn tls(self, tls: Tls) -> Builder {
         Builder { tls: Some(tls), ..self }

@@ -422,6 +422,30 @@ mod tests {
         assert!(shown.contains("/mine.pem") && shown.contains("\"cache\""), "{shown}");
     }
 
+    /// Settings may bring TLS with them: in front of a URL or behind it, and other settings behind that.
+    #[cfg(feature = "tls-own-provider")]
+    #[test]
+    fn tls_that_came_with_settings_stays() {
+        use memlink::{Settings, Tls, TlsPin};
+        let pinned = || Settings::default().tls(Tls::new().ca_file("/mine.pem").pin(TlsPin::Key([7; 32])));
+        let url = "rediss://127.0.0.1";
+        let of = |builder: Builder, url: &str| read(builder, url).unwrap();
+        for (what, builder) in [
+            ("settings, URL", of(Builder::default().settings(pinned()), url)),
+            ("settings, plain URL", of(Builder::default().settings(pinned()), "redis://127.0.0.1")),
+            ("URL, settings", of(Builder::default(), url).settings(pinned())),
+            ("URL, TLS, settings", of(Builder::default(), url).tls(Tls::new()).settings(pinned())),
+            ("settings twice", of(Builder::default().settings(pinned()).settings(Settings::default()), url)),
+            ("settings behind", of(Builder::default().settings(pinned()), url).settings(Settings::default())),
+        ] {
+            let shown = format!("{builder:?}");
+            let shown = shown.split("servers: ").next().expect("TLS stands in front of them");
+            assert!(shown.contains("/mine.pem") && shown.contains("Key([7"), "{what}: {shown}");
+            let error = builder.build().map(|_| ()).expect_err(what).to_string();
+            assert!(error.contains("/mine.pem"), "{what}: {error}");
+        }
+    }
+
     #[cfg(feature = "tls-own-provider")]
     #[test]
     fn a_key_that_stands_where_its_path_belongs_is_in_no_error() {

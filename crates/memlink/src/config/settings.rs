@@ -201,6 +201,13 @@ impl Settings {
         self.with_dialer(|dialer| dialer.tls = Some(tls))
     }
 
+    /// What was set for TLS.
+    #[cfg(feature = "tls-own-provider")]
+    #[must_use]
+    pub fn configured_tls(&self) -> Option<&Tls> {
+        self.dialer.tls.as_ref()
+    }
+
     /// Is called before every dial, within the [dial timeout](Settings::dial_timeout); an error is that of the dial. For what has to be
     /// fetched anew each time.
     #[must_use]

@@ -176,7 +176,14 @@ const REPEATABLE: &[&str] = &["weight", "tls_ca", "tls_pin"];
 
 /// Reads `memcache://[user:password@]place[,place...][?option=value[&...]]`, `memcache+unix:///path[?...]`, or
 /// `memcache+file:///path[?...]`; `memcaches` stands for TLS.
+#[cfg(test)]
 pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
+    parse_url_after(&Settings::default(), url)
+}
+
+/// The same. TLS that was set `before` stays, with all that the URL leaves open.
+#[cfg_attr(not(feature = "tls-own-provider"), allow(unused_variables))]
+pub(crate) fn parse_url_after(before: &Settings, url: &str) -> Result<Parsed, ConfigError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(ConfigError::Url("it does not begin with a scheme such as memcache://".to_owned()));
     };
@@ -192,6 +199,10 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
         return Err(ConfigError::Url(text.to_owned()));
     }
     let mut parsed = Parsed::of(Settings::default());
+    #[cfg(feature = "tls-own-provider")]
+    {
+        parsed.tls = tls::Part::of(before.configured_tls().cloned().unwrap_or_default());
+    }
     let mut is_encrypted = false;
     match scheme.to_ascii_lowercase().as_str() {
         "memcache" => parse_authority(place, &mut parsed)?,
