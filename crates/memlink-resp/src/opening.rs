@@ -35,6 +35,8 @@ pub(crate) enum Stage {
 pub(crate) struct Opening {
     stage: Stage,
     peer: Peer,
+    /// Of this connection, whatever a provider gives to others meanwhile.
+    credentials: Option<Credentials>,
     is_over: bool,
     /// An error has begun to arrive before anything was asked.
     has_banner: bool,
@@ -43,19 +45,13 @@ pub(crate) struct Opening {
 impl Opening {
     /// Looks for an error that the server says by itself as soon as it is connected to: it has no room, or is in protected mode. It may come
     /// before the first command has left or after, in pieces as well. `None` when the input is something else.
-    pub(crate) fn banner(
-        &mut self,
-        credentials: Option<&Credentials>,
-        is_owed: bool,
-        input: &[u8],
-        limits: &Limits,
-    ) -> Option<Verdict> {
+    pub(crate) fn banner(&mut self, is_owed: bool, input: &[u8], limits: &Limits) -> Option<Verdict> {
         if self.is_over || (is_owed && !self.has_banner) || !input.starts_with(b"-") {
             return None;
         }
         self.has_banner = true;
         Some(match first(input) {
-            Some((line, _)) => Verdict::Broken(Broken::Refused(refused(&said(line, credentials)))),
+            Some((line, _)) => Verdict::Broken(Broken::Refused(refused(&said(line, self.credentials.as_ref())))),
             None if input.len() > limits.line_len_max => Verdict::Broken(Broken::LineTooLong),
             None => Verdict::More { total: input.len() + 1 },
         })
@@ -78,13 +74,16 @@ impl Opening {
         reply: Option<&Frame>,
         out: &mut Encoder<'_>,
     ) -> Result<Step<Expect, Peer>, Refusal> {
+        if self.stage == Stage::Begin {
+            self.credentials = resp.sign_in.credentials();
+        }
         let value = match reply {
             None => None,
             Some(frame) => Some(read(Reply::One(frame.clone())).map_err(|malformed| foreign(malformed.what))?),
         };
         let value = match (value, reply) {
             (Some(Value::Error(_)), Some(frame)) => {
-                Some(Value::Error(said(frame.as_slice(), resp.credentials.as_ref())))
+                Some(Value::Error(said(frame.as_slice(), self.credentials.as_ref())))
             }
             (value, _) => value,
         };
@@ -119,14 +118,14 @@ impl Opening {
             (Stage::Select, _) => Stage::Ping,
         };
         self.stage = next;
-        command(next, resp).encode(out);
+        command(next, resp, self.credentials.as_ref()).encode(out);
         Ok(Step::Send(vec![Expect::ONE]))
     }
 
     /// Without `HELLO` the connection speaks RESP2.
     fn after_hello(&mut self, resp: &Resp) -> Stage {
         self.peer = Peer { version: Version::Resp2, ..Peer::default() };
-        if resp.credentials.is_some() { Stage::Auth } else { after_auth(resp) }
+        if self.credentials.is_some() { Stage::Auth } else { after_auth(resp) }
     }
 }
 
@@ -145,20 +144,20 @@ fn after_sign_in(resp: &Resp) -> Stage {
     if resp.database != 0 { Stage::Select } else { Stage::Ping }
 }
 
-fn command(stage: Stage, resp: &Resp) -> Cmd {
+fn command(stage: Stage, resp: &Resp, credentials: Option<&Credentials>) -> Cmd {
     let name = resp.name.as_deref().unwrap_or_default();
     match stage {
         Stage::Begin | Stage::Ping => Cmd::new("PING"),
         Stage::Hello => {
             let mut hello = Cmd::new("HELLO 3");
-            if let Some(credentials) = &resp.credentials {
+            if let Some(credentials) = credentials {
                 hello = hello.arg("AUTH").arg(credentials.user().unwrap_or("default")).arg(credentials.password());
             }
             if resp.name.is_some() { hello.arg("SETNAME").arg(name) } else { hello }
         }
         Stage::Auth => {
             let auth = Cmd::new("AUTH");
-            match &resp.credentials {
+            match credentials {
                 None => auth,
                 Some(credentials) => match credentials.user() {
                     Some(user) => auth.arg(user).arg(credentials.password()),
@@ -242,14 +241,14 @@ mod tests {
         let line = b"-ERR max number of clients reached\r\n";
         for at in 1..=line.len() {
             let (mut opening, limits) = (Opening::default(), Limits::default());
-            let begun = opening.banner(None, false, &line[..at], &limits);
-            let ended = if at < line.len() { opening.banner(None, true, line, &limits) } else { begun };
+            let begun = opening.banner(false, &line[..at], &limits);
+            let ended = if at < line.len() { opening.banner(true, line, &limits) } else { begun };
             assert!(matches!(ended, Some(Verdict::Broken(Broken::Refused(Refusal::Denied(_))))), "{ended:?}");
         }
         // A reply to the first command is one.
-        assert_eq!(Opening::default().banner(None, true, line, &Limits::default()), None);
-        assert_eq!(Opening::default().banner(None, false, b"+OK\r\n", &Limits::default()), None);
+        assert_eq!(Opening::default().banner(true, line, &Limits::default()), None);
+        assert_eq!(Opening::default().banner(false, b"+OK\r\n", &Limits::default()), None);
         let over = &mut Opening { is_over: true, ..Opening::default() };
-        assert_eq!(over.banner(None, false, line, &Limits::default()), None);
+        assert_eq!(over.banner(false, line, &Limits::default()), None);
     }
 }

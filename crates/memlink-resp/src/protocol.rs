@@ -3,7 +3,7 @@ use std::fmt;
 use memlink::Limits;
 use memlink::generic::{Ask, Command, Encoder, Frame, Malformed, Protocol, Refusal, Reply, Step, Verdict};
 
-use crate::credentials::Credentials;
+use crate::credentials::SignIn;
 use crate::opening::Opening;
 use crate::read::{Reader, read};
 use crate::scan::Scan;
@@ -12,7 +12,7 @@ use crate::{Cmd, Fault, FromReply, Value};
 /// RESP, as memlink's connections speak it: what a `Redis` is made of.
 pub struct Resp {
     pub(crate) version: Version,
-    pub(crate) credentials: Option<Credentials>,
+    pub(crate) sign_in: SignIn,
     pub(crate) database: u32,
     pub(crate) name: Option<String>,
     pub(crate) on_push: Option<OnPush>,
@@ -94,7 +94,7 @@ impl Protocol for Resp {
     }
 
     fn frame(&self, state: &mut State, ask: Option<Ask<'_, Expect>>, input: &[u8], limits: &Limits) -> Verdict {
-        if let Some(verdict) = state.opening.banner(self.credentials.as_ref(), ask.is_some(), input, limits) {
+        if let Some(verdict) = state.opening.banner(ask.is_some(), input, limits) {
             return verdict;
         }
         state.scan.frame(ask.map(|ask| ask.expect.replies), input, limits)
@@ -112,7 +112,7 @@ impl fmt::Debug for Resp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resp")
             .field("version", &self.version)
-            .field("credentials", &self.credentials)
+            .field("sign_in", &self.sign_in)
             .field("database", &self.database)
             .field("name", &self.name)
             .finish_non_exhaustive()

@@ -1,9 +1,12 @@
 //! The exchange before the first command: who is let in, who is not, and what is said then.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
 use memlink::{ErrorKind, Outcome};
 use memlink_resp::{Builder, Cmd, Credentials, Error, Redis, Version};
 
-use crate::redis::RedisServer;
+use crate::redis::{RedisServer, patient};
 use crate::scripted::Scripted;
 use crate::wait::until_async;
 
@@ -43,6 +46,44 @@ async fn users_and_passwords_are_asked_for_by_either_protocol() {
     assert_eq!(who(&Redis::connect(&url).await.unwrap()).await, "ada");
     let shown = format!("{:?} {redis:?}", Redis::builder().url(&url).unwrap());
     assert!(!shown.contains("lovelace") && !shown.contains("sesame"), "{shown}");
+}
+
+/// A password that changes while the program runs: the provider is asked for every connection, and those that are open are renewed.
+#[tokio::test]
+async fn a_provider_is_asked_at_every_dial() {
+    let server = RedisServer::start_with(&["--requirepass", "sesame"]);
+    let admin = server.builder().credentials(Credentials::with_password("sesame")).connect().await.unwrap();
+    for (version, before, after) in [(Version::Newest, "sesame", "lovelace"), (Version::Resp2, "lovelace", "sesame")] {
+        let password = Arc::new(Mutex::new(Some(before)));
+        let (given, dials) = (password.clone(), Arc::new(AtomicU32::new(0)));
+        let counted = dials.clone();
+        let settings = patient().before_dial(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async { Ok(()) }
+        });
+        let builder = || {
+            let given = given.clone();
+            server.builder().settings(settings.clone()).version(version).credentials_provider(move || {
+                let password = given.lock().unwrap().map(Credentials::with_password);
+                async move { password.ok_or_else(|| std::io::Error::other("the vault is closed")) }
+            })
+        };
+        let redis = builder().connect().await.unwrap();
+        let id = async || redis.query::<i64>(Cmd::new("CLIENT ID")).await.unwrap();
+        let first = id().await;
+        admin.query::<()>(Cmd::new("CONFIG SET requirepass").arg(after)).await.unwrap();
+        *password.lock().unwrap() = Some(after);
+        redis.renew();
+        until_async("the new password was used", async || id().await != first).await;
+        // The user's own preparation is not forgotten for it.
+        assert!(dials.load(Ordering::Relaxed) >= 2);
+        *password.lock().unwrap() = None;
+        let error = builder().connect().await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::NotSent);
+        assert!(error.to_string().contains("the vault is closed"), "{error}");
+        let shown = format!("{:?} {redis:?}", builder());
+        assert!(!shown.contains("sesame") && !shown.contains("lovelace"), "{shown}");
+    }
 }
 
 #[tokio::test]

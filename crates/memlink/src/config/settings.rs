@@ -209,13 +209,13 @@ impl Settings {
     }
 
     /// Is called before every dial, within the [dial timeout](Settings::dial_timeout); an error is that of the dial. For what has to be
-    /// fetched anew each time.
+    /// fetched anew each time. Given several times all are called, the first one first.
     #[must_use]
     pub fn before_dial<F>(self, prepare: impl Fn(&Address) -> F + Send + Sync + 'static) -> Settings
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        self.with_dialer(|dialer| dialer.preparation = Some(Arc::new(move |address| Box::pin(prepare(address)))))
+        self.with_dialer(|dialer| dialer.also_prepare(Arc::new(move |address| Box::pin(prepare(address)))))
     }
 
     /// Whoever has asked for TLS does not lose it by setting something else.
