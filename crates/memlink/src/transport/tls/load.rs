@@ -376,6 +376,9 @@ fn hash(value: &impl std::hash::Hash) -> u64 {
 }
 
 fn read(options: &Options) -> Result<Contents, TlsError> {
+    if options.config.is_some() {
+        return Ok(Contents { roots: Vec::new(), identity: None });
+    }
     let roots = options.roots.iter().map(Source::read).collect::<Result<_, _>>()?;
     let identity = match &options.identity {
         Identity::Pem { cert, key } => Some((cert.read()?, key.read()?)),
@@ -439,6 +442,16 @@ mod tests {
             done.send(config.is_ok() && dialling.take_complaint().is_none())
         });
         assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(true));
+    }
+
+    #[test]
+    fn beside_a_configuration_of_rustls_no_file_is_read() {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = Arc::new(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+        let tls =
+            Tls::from_config(config).ca_file("/nowhere/ca.pem").client_cert_files("/nowhere/a.pem", "/nowhere/a.key");
+        assert_eq!((tls.check(), tls.reload()), (Ok(()), Ok(())));
     }
 
     fn certificate() -> String {
