@@ -127,7 +127,9 @@ impl Settings {
         Settings { large: Some((bytes_min, connections.max(1))), ..self }
     }
 
-    /// How long a dial may take, name look-up included. Default 1 s.
+    /// How long a dial may take: what is [prepared](Settings::before_dial), the look-up of the name, the reading of files and the handshake
+    /// of TLS included. Default 1 s. The opening exchange behind it (sign-in, the question for the version) has
+    /// [`Limits::opening_timeout`] of its own, so a connection is open or has failed within both together.
     #[must_use]
     pub fn dial_timeout(self, timeout: Duration) -> Settings {
         Settings { dial_timeout: timeout, ..self }
