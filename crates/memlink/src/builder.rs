@@ -48,8 +48,8 @@ impl Builder {
     /// Takes servers and options from a URL. Servers are added to those that are there; options that the URL does not name get
     /// their defaults, so call it before setting any in code. TLS alone stays as it was set, with what the URL says of it in addition.
     ///
-    /// `memcache://[user:password@]place[,place...][?option=value&...]`, `memcache+unix:///path[?...]`, or `memcache+file:///path[?...]`.
-    /// `memcaches://` and `memcaches+file://` stand for TLS (feature `tls`).
+    /// `memcache://[user:password@]place[,place...][?option=value&...]`, `memcache+unix://[user:password@]/path[?...]`, or
+    /// `memcache+file://[user:password@]/path[?...]`. `memcaches://` and `memcaches+file://` stand for TLS (feature `tls`).
     ///
     /// | place | is |
     /// | --- | --- |
@@ -97,7 +97,7 @@ impl Builder {
     /// | `opaque` | `on`, `off` | `on` | [`opaque`](Builder::opaque) |
     /// | `version` | as in `1.6.18` | asked | [`assume_version`](Builder::assume_version) |
     ///
-    /// Bytes that have a meaning in URLs are written as `%41`.
+    /// Bytes that have a meaning in URLs are written as `%41`: in a user name or password `@`, `:` (of a password not), `/`, `?` and `,`.
     ///
     /// # Errors
     ///

@@ -428,6 +428,7 @@ mod tests {
     }
 
     /// A dial without files asks in the task of its link.
+    #[cfg(feature = "tls")]
     #[test]
     fn a_reload_that_hangs_holds_up_no_dial_without_files() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -444,6 +445,7 @@ mod tests {
         assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(true));
     }
 
+    #[cfg(feature = "tls")]
     #[test]
     fn beside_a_configuration_of_rustls_no_file_is_read() {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -454,6 +456,7 @@ mod tests {
         assert_eq!((tls.check(), tls.reload()), (Ok(()), Ok(())));
     }
 
+    #[cfg(feature = "tls")]
     fn certificate() -> String {
         let key = rcgen::KeyPair::generate().unwrap();
         rcgen::CertificateParams::new(["a".to_owned()]).unwrap().self_signed(&key).unwrap().pem()
