@@ -1,4 +1,6 @@
 use alloc::vec::Vec;
+use core::fmt;
+use core::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 
@@ -6,7 +8,6 @@ use bytes::Bytes;
 ///
 /// Bytes are appended to the connection's outgoing buffer; nothing leaves before the command is whole. A large value is not
 /// copied: it is remembered and written to the socket from where it lies.
-#[derive(Debug)]
 pub struct Encoder<'a> {
     bytes: &'a mut Vec<u8>,
     bodies: &'a mut Vec<Body>,
@@ -15,10 +16,42 @@ pub struct Encoder<'a> {
 }
 
 /// A value that is written from its own memory, in front of the byte at `at` of the buffer it belongs to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Body {
     pub(crate) at: usize,
     pub(crate) bytes: Bytes,
+}
+
+/// Values that are to be dropped where no lock is held.
+#[derive(Default)]
+pub(crate) struct Trash(Vec<Bytes>);
+
+impl Deref for Trash {
+    type Target = Vec<Bytes>;
+
+    fn deref(&self) -> &Vec<Bytes> {
+        &self.0
+    }
+}
+
+impl DerefMut for Trash {
+    fn deref_mut(&mut self) -> &mut Vec<Bytes> {
+        &mut self.0
+    }
+}
+
+/// How many there are.
+impl fmt::Debug for Trash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trash({} values)", self.len())
+    }
+}
+
+/// How much there is, and nothing of it: keys, values and passwords do not belong into logs.
+impl fmt::Debug for Encoder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").field("len", &self.len()).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Encoder<'a> {

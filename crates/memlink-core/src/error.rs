@@ -77,7 +77,8 @@ pub enum Broken {
     Io(String),
     /// The server refused this client in the opening exchange.
     Refused(Refusal),
-    /// The opening exchange took longer than the dial timeout.
+    /// The opening exchange took longer than [`Limits::opening_timeout`](crate::Limits::opening_timeout), which begins where the dial,
+    /// with a timeout of its own, has ended.
     OpeningTimeout,
     /// The task that serves the connection is gone: it panicked, or its runtime was shut down.
     DriverGone,

@@ -1,4 +1,5 @@
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -19,7 +20,6 @@ use crate::{Frame, Reply};
 ///
 /// Memory of a large reply comes back when all who had it have let go of it, and serves the next one: allocating and freeing large
 /// values again and again makes an allocator give pages back to the system and ask for them anew.
-#[derive(Debug)]
 pub(crate) struct Input {
     buffer: BytesMut,
     /// How many bytes at the start of the buffer were handed over; they go before the next read.
@@ -43,8 +43,19 @@ pub(crate) struct Input {
     parts_dropped: bool,
 }
 
+/// How much there is, and nothing of it: replies hold users' data.
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input")
+            .field("buffer_len", &self.buffer.len())
+            .field("large", &self.large.as_ref().map(|(bytes, whole)| (bytes.len(), whole)))
+            .field("parts", &self.parts)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Memory that is taken again once nobody reads it any more.
-#[derive(Debug)]
 struct Spare {
     handle: BytesMut,
     capacity: usize,

@@ -30,7 +30,8 @@ pub struct Limits {
     /// The connection is closed. Default 3 s: three times the default deadline of a command, so one slow command
     /// never costs the connection.
     pub stall_timeout: Duration,
-    /// How long the opening exchange may take, from the connected socket to the first user's command. Default 2 s.
+    /// How long the opening exchange may take, from the connected socket, or the end of the handshake of TLS, to the first user's
+    /// command. Default 2 s. The time of the dial before it is bounded apart.
     pub opening_timeout: Duration,
     /// Bytes that the opening exchange may receive. Default 64 KiB.
     pub opening_bytes_max: usize,

@@ -1,9 +1,10 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
-use crate::encoder::{Body, Encoder};
+use crate::encoder::{Body, Encoder, Trash};
 use crate::pending::Entry;
 use crate::waiters::Token;
 
@@ -29,12 +30,20 @@ pub(crate) const CHUNK_LEN: usize = 64 * 1024;
 /// A chunk that had to grow beyond this is not kept for reuse.
 const SPARE_MAX: usize = 2 * CHUNK_LEN;
 
-#[derive(Debug)]
 struct Chunk<E> {
     bytes: Vec<u8>,
     bodies: Vec<Body>,
     entries: VecDeque<Entry<E>>,
     len: usize,
+}
+
+/// How much there is, and nothing of it: keys, values and passwords do not belong into logs.
+impl<E: fmt::Debug> fmt::Debug for Chunk<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Chunk { bytes: _, bodies, entries, len } = self;
+        let mut shown = f.debug_struct("Chunk");
+        shown.field("len", len).field("bodies", &bodies.len()).field("entries", entries).finish_non_exhaustive()
+    }
 }
 
 impl<E> Chunk<E> {
@@ -193,12 +202,12 @@ pub struct Transmit<E> {
     /// How many bytes of the chunk were written.
     at: usize,
     /// Values that are no longer needed, to be dropped where no lock is held: dropping a `Bytes` may run a user's code.
-    trash: Vec<Bytes>,
+    trash: Trash,
 }
 
 impl<E> Default for Transmit<E> {
     fn default() -> Self {
-        Transmit { chunk: Chunk::new(), base: 0, at: 0, trash: Vec::new() }
+        Transmit { chunk: Chunk::new(), base: 0, at: 0, trash: Trash::default() }
     }
 }
 
@@ -273,7 +282,7 @@ impl<E> Transmit<E> {
     }
 
     /// The values that are no longer needed.
-    pub(crate) fn trash(&mut self) -> &mut Vec<Bytes> {
+    pub(crate) fn trash(&mut self) -> &mut Trash {
         &mut self.trash
     }
 
@@ -437,6 +446,26 @@ mod tests {
     }
 
     static LARGE: [u8; Encoder::SHARED_MIN] = [b'v'; Encoder::SHARED_MIN];
+
+    #[test]
+    fn of_what_is_sent_only_lengths_are_shown() {
+        let hides =
+            |shown: &str| !["vvv", "118, 118", "set a", "115, 101, 116"].iter().any(|part| shown.contains(part));
+        let mut outgoing = outgoing(&[("set a\r\n", Some(&LARGE)), ("set a\r\n", Some(b"vvvvvv"))]);
+        let shown = alloc::format!("{outgoing:?}");
+        assert!(hides(&shown) && shown.contains("len: 16408"), "{shown}");
+        let mut transmit = Transmit::default();
+        outgoing.take(0, &mut transmit);
+        assert!(hides(&alloc::format!("{transmit:?}")), "{transmit:?}");
+        transmit.discard_bodies();
+        let shown = alloc::format!("{transmit:?}");
+        assert!(hides(&shown) && shown.contains("1 values"), "{shown}");
+        let (mut bytes, mut bodies) = (b"set a\r\n".to_vec(), Vec::new());
+        let mut encoder = Encoder::new(&mut bytes, &mut bodies);
+        encoder.put(b"set a\r\n");
+        encoder.put_value(&Bytes::from_static(&LARGE));
+        assert_eq!(alloc::format!("{encoder:?}"), "Encoder { len: 16391, .. }");
+    }
 
     #[test]
     fn large_values_are_written_in_their_place() {

@@ -64,14 +64,15 @@ impl Credentials {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] when the user is empty or holds a space (the server divides at the first one), when either holds a
-    /// line end (the server's file has one line for each user), or when both together are longer than 16,383 bytes.
+    /// [`Invalid`] when the user is empty or holds a space (the server divides what it is sent at the first one) or a colon (it divides
+    /// the lines of its file there), when either holds a line end (that file has one line for each user) or a NUL (the server reads
+    /// no further), or when both together are longer than 16,383 bytes.
     pub fn new(user: &str, password: &str) -> Result<Credentials, Invalid> {
         if user.is_empty() || user.contains([' ', ':']) {
             return Err(Invalid::Options("a user name is not empty and holds neither a space nor a colon"));
         }
         if user.contains(['\r', '\n', '\0']) || password.contains(['\r', '\n', '\0']) {
-            return Err(Invalid::Options("a user name and a password hold no line ends"));
+            return Err(Invalid::Options("a user name and a password hold no line ends and no NUL"));
         }
         let token = format!("{user} {password}").into_bytes();
         if token.len() > Credentials::LEN_MAX {

@@ -1,10 +1,12 @@
-use std::fmt;
+use std::future::Future;
+use std::{fmt, io};
 
 #[cfg(feature = "tls-own-provider")]
 use memlink::Tls;
 use memlink::generic::Cluster;
 use memlink::{Address, ConfigError, Server, Settings};
 
+use crate::credentials::{Provider, SignIn};
 use crate::protocol::{OnPush, Resp, Version};
 use crate::{Credentials, Error, Redis, Value, url};
 
@@ -14,7 +16,8 @@ use crate::{Credentials, Error, Redis, Value, url};
 pub struct Builder {
     servers: Vec<Server>,
     version: Version,
-    credentials: Option<Credentials>,
+    sign_in: SignIn,
+    provider: Option<Provider>,
     database: u32,
     name: Option<String>,
     settings: Settings,
@@ -79,7 +82,31 @@ impl Builder {
 
     /// Signs in on every connection. All servers are given the same credentials.
     pub fn credentials(self, credentials: Credentials) -> Builder {
-        Builder { credentials: Some(credentials), ..self }
+        Builder { sign_in: SignIn::Always(credentials), provider: None, ..self }
+    }
+
+    /// Signs in with what `provider` gives, which is asked before every dial and within the dial timeout: for passwords that change.
+    /// Where it fails the dial does, with its error; keep secrets out of that. Connections that are open keep what they signed in with,
+    /// until [`Redis::renew`].
+    ///
+    /// ```
+    /// use memlink_resp::{Credentials, Redis};
+    ///
+    /// let redis = Redis::builder()
+    ///     .url("redis://cache-1")?
+    ///     .credentials_provider(|| async {
+    ///         let password = std::fs::read_to_string("/run/secrets/cache")?;
+    ///         Ok(Credentials::new("ada", password.trim_end()))
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), memlink_resp::Error>(())
+    /// ```
+    pub fn credentials_provider<F>(self, provider: impl Fn() -> F + Send + Sync + 'static) -> Builder
+    where
+        F: Future<Output = io::Result<Credentials>> + Send + 'static,
+    {
+        let provider: Provider = Box::new(move || Box::pin(provider()));
+        Builder { sign_in: SignIn::Nobody, provider: Some(provider), ..self }
     }
 
     /// The number of the database; 0 unless told otherwise.
@@ -97,9 +124,15 @@ impl Builder {
         Builder { version, ..self }
     }
 
-    /// How commands are sent and connections kept.
+    /// How commands are sent and connections kept. Replaces what was set before, by a URL too; all but TLS, which stays on unless these
+    /// settings have their own.
     pub fn settings(self, settings: Settings) -> Builder {
-        Builder { settings, ..self }
+        Builder {
+            #[cfg(feature = "tls-own-provider")]
+            tls: settings.configured_tls().cloned().or(self.tls),
+            settings,
+            ..self
+        }
     }
 
     pub(crate) fn map_settings(
@@ -116,8 +149,8 @@ impl Builder {
         Some(self)
     }
 
-    /// Speaks TLS to every server, in this way: for what a `rediss://` URL cannot say. It stays whatever [`settings`](Builder::settings)
-    /// are given before or after. Files are read when the client is built and again at every dial.
+    /// Speaks TLS to every server, in this way: for what a `rediss://` URL cannot say; what such a URL says of TLS is added to it. It
+    /// stays whatever [`settings`](Builder::settings) are given before, or after unless they have their own. Files are read when the client is built and again at every dial.
     #[cfg(feature = "tls-own-provider")]
     pub fn tls(self, tls: Tls) -> Builder {
         Builder { tls: Some(tls), ..self }
@@ -141,15 +174,25 @@ impl Builder {
     ///
     /// When there is no server, or the same one twice, or a file of TLS cannot be used.
     pub fn build(self) -> Result<Redis, Error> {
-        let Builder { version, credentials, database, name, settings, on_push, .. } = self;
+        let Builder { version, sign_in, provider, database, name, settings, on_push, .. } = self;
         #[cfg(feature = "tls-own-provider")]
         let settings = match self.tls {
             Some(tls) => settings.tls(tls),
             None => settings,
         };
-        let resp = Resp { version, credentials, database, name, on_push };
+        #[cfg(feature = "tls-own-provider")]
+        let tls = settings.configured_tls().cloned();
+        let (sign_in, settings) = match provider {
+            Some(provider) => SignIn::from_provider(provider, settings),
+            None => (sign_in, settings),
+        };
+        let resp = Resp { version, sign_in, database, name, on_push };
         let cluster = Cluster::new(resp, self.servers, settings).map_err(memlink::Error::from)?;
-        Ok(Redis { cluster })
+        Ok(Redis {
+            cluster,
+            #[cfg(feature = "tls-own-provider")]
+            tls,
+        })
     }
 
     /// The client, once any server has answered.
@@ -178,7 +221,7 @@ impl fmt::Debug for Builder {
         shown
             .field("servers", &self.servers)
             .field("version", &self.version)
-            .field("credentials", &self.credentials)
+            .field("sign_in", &self.sign_in)
             .field("database", &self.database)
             .field("name", &self.name)
             .field("settings", &self.settings)

@@ -30,6 +30,15 @@ pub enum Error {
         /// What came.
         found: &'static str,
     },
+    /// The server refused `MULTI`, so the commands of a transaction ran one by one, and others may have come in between. All that could be
+    /// done has been done: what is wrong is that this user may not, or this server cannot.
+    #[error("{server} refused MULTI ({error}): the commands of the transaction ran one by one")]
+    NoTransaction {
+        /// The server's configured name.
+        server: Arc<str>,
+        /// What it said.
+        error: ServerError,
+    },
     /// The command would change the connection for everybody who shares it. Nothing was sent.
     #[error("{command} is not for a shared connection: {why} (not sent)")]
     NotShared {
@@ -56,6 +65,8 @@ impl Error {
         match self {
             Error::Link(error) => error.outcome(),
             Error::Server { .. } | Error::Type { .. } => Outcome::Answered,
+            // Some of it has been, and not as it was meant.
+            Error::NoTransaction { .. } => Outcome::Unknown,
             Error::NotShared { .. } | Error::Size(_) | Error::Spread | Error::NoKey => Outcome::NotSent,
         }
     }
@@ -70,7 +81,7 @@ impl Error {
     #[must_use]
     pub fn server_error(&self) -> Option<&ServerError> {
         match self {
-            Error::Server { error, .. } => Some(error),
+            Error::Server { error, .. } | Error::NoTransaction { error, .. } => Some(error),
             _ => None,
         }
     }
@@ -138,12 +149,20 @@ const TEXT_MAX: usize = 256;
 
 impl ServerError {
     pub(crate) fn new(line: &[u8]) -> ServerError {
-        let text = String::from_utf8_lossy(line);
+        ServerError::of(&printable(&String::from_utf8_lossy(line)))
+    }
+
+    /// The same without `secret`, should the server repeat it, or its begin where it was cut.
+    pub(crate) fn without(secret: &str, line: &[u8]) -> ServerError {
+        // As the server may have changed it, and before any of it is cut off.
+        ServerError::of(&hide(&printable(&String::from_utf8_lossy(line)), &printable(secret)))
+    }
+
+    fn of(text: &str) -> ServerError {
         // Redis repeats the arguments of a command that it does not know.
         let text = text.split(", with args beginning with").next().unwrap_or_default();
-        let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
         let mut kept = String::new();
-        for c in printable {
+        for c in text.chars() {
             if kept.len() + c.len_utf8() > TEXT_MAX {
                 break;
             }
@@ -176,6 +195,26 @@ impl ServerError {
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// So many bytes of a secret's begin are as secret as the whole.
+const SECRET_MIN: usize = 8;
+
+/// `text` with `***` wherever `secret` stands, or as much of its begin as was not cut off.
+fn hide(text: &str, secret: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(c) = rest.chars().next() {
+        let same = rest.chars().zip(secret.chars()).take_while(|(one, other)| one == other);
+        let same: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        let is_secret = !secret.is_empty() && same >= secret.len().min(SECRET_MIN);
+        shown.push_str(if is_secret { "***" } else { rest.get(..c.len_utf8()).unwrap_or_default() });
+        rest = rest.get(if is_secret { same } else { c.len_utf8() }..).unwrap_or_default();
+    }
+    shown
 }
 
 fn kind_of(code: &str) -> ServerErrorKind {
@@ -223,6 +262,24 @@ mod tests {
         ] {
             let error = ServerError::new(line.as_bytes());
             assert_eq!((error.code(), error.kind(), error.message()), (code, kind, message), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_hidden_before_anything_is_cut_off() {
+        let long: String = ('a'..='z').cycle().take(1_000).collect();
+        for (line, secret, wanted) in [
+            ("ERR no sesame, sesame!", "sesame", "ERR no ***, ***!"),
+            ("ERR option 'a b'", "a\nb", "ERR option '***'"),
+            ("ERR sesamsesame", "sesame", "ERR sesam***"),
+            ("ERR ä", "ä", "ERR ***"),
+            ("ERR", "", "ERR"),
+            (&*format!("ERR '{long}'"), &*long, "ERR '***'"),
+            // What the server has cut itself.
+            (&*format!("ERR '{}'", &long[..128]), &*long, "ERR '***'"),
+            ("ERR abcdefg", &*long, "ERR abcdefg"),
+        ] {
+            assert_eq!(ServerError::without(secret, line.as_bytes()).text(), wanted);
         }
     }
 

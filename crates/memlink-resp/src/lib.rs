@@ -50,8 +50,9 @@
 //!
 //! # TLS
 //!
-//! With the feature `tls`: `rediss://`, or `Builder::tls`. What is checked, how certificates change and what each error means is as
-//! in memlink. `tls-own-provider` is the same without a provider of cryptography: the program brings one. Nothing falls back to plain text.
+//! With the feature `tls`: `rediss://`, or `Builder::tls`. What is checked and what each error means is as in memlink, and so is how
+//! certificates change: files are looked at whenever a server is dialled and when `Redis::tls` is told to reload them, and
+//! [`Redis::renew`] moves connections that are open to what they hold. `tls-own-provider` is the same without a provider of cryptography: the program brings one. Nothing falls back to plain text.
 //!
 //! # Limits
 //!

@@ -1,12 +1,14 @@
 //! The exchange before the first command.
 //!
 //! ```text
-//!   HELLO 3 [AUTH user password] [SETNAME name]  --a map-->  [SELECT n]  -->  PING  --any reply but LOADING, NOAUTH-->  ready
-//!      '--unknown, NOPROTO: RESP2--> [AUTH] --> [CLIENT SETNAME] -------^
+//!   HELLO 3 [AUTH user password] [SETNAME name]  --a map-->  [SELECT n]  --OK-->  PING  --PONG, or an error of one that serves-->  ready
+//!      '--unknown, NOPROTO: RESP2--> [AUTH] --OK--> [CLIENT SETNAME] --OK-----^
 //! ```
 //!
 //! One command at a time: a connection is dialled seldom, and each answer says on its own what is wrong. The `PING` is there because
-//! a server that loads its data answers all before it as if it were ready.
+//! a server that loads its data answers all before it as if it were ready. Over RESP2 it may be the first command: what a server says by
+//! itself when it is connected to (that it has no room, say, or a greeting of another protocol) then stands where its reply belongs,
+//! so nothing passes for one but `PONG` and the few errors of [`is_of_one_that_serves`].
 
 use memlink::generic::{Encoder, Frame, Refusal, Reply, Step, Verdict};
 use memlink::{Broken, Limits};
@@ -33,6 +35,8 @@ pub(crate) enum Stage {
 pub(crate) struct Opening {
     stage: Stage,
     peer: Peer,
+    /// Of this connection, whatever a provider gives to others meanwhile.
+    credentials: Option<Credentials>,
     is_over: bool,
     /// An error has begun to arrive before anything was asked.
     has_banner: bool,
@@ -47,7 +51,7 @@ impl Opening {
         }
         self.has_banner = true;
         Some(match first(input) {
-            Some((line, _)) => Verdict::Broken(Broken::Refused(refused(&ServerError::new(&line[1..]), None))),
+            Some((line, _)) => Verdict::Broken(Broken::Refused(refused(&said(line, self.credentials.as_ref())))),
             None if input.len() > limits.line_len_max => Verdict::Broken(Broken::LineTooLong),
             None => Verdict::More { total: input.len() + 1 },
         })
@@ -70,9 +74,18 @@ impl Opening {
         reply: Option<&Frame>,
         out: &mut Encoder<'_>,
     ) -> Result<Step<Expect, Peer>, Refusal> {
+        if self.stage == Stage::Begin {
+            self.credentials = resp.sign_in.credentials();
+        }
         let value = match reply {
             None => None,
             Some(frame) => Some(read(Reply::One(frame.clone())).map_err(|malformed| foreign(malformed.what))?),
+        };
+        let value = match (value, reply) {
+            (Some(Value::Error(_)), Some(frame)) => {
+                Some(Value::Error(said(frame.as_slice(), self.credentials.as_ref())))
+            }
+            (value, _) => value,
         };
         let next = match (self.stage, value) {
             (Stage::Begin, _) if resp.version == Version::Resp2 => self.after_hello(resp),
@@ -82,36 +95,45 @@ impl Opening {
                 match resp.version {
                     Version::Newest if is_old => self.after_hello(resp),
                     _ if is_old => {
-                        let said = words(&error, resp.credentials.as_ref());
-                        return Err(Refusal::Incompatible(format!("RESP3 is wanted and the server says: {said}")));
+                        return Err(Refusal::Incompatible(format!("RESP3 is wanted and the server says: {error}")));
                     }
-                    _ => return Err(refused(&error, resp.credentials.as_ref())),
+                    _ => return Err(refused(&error)),
                 }
             }
             (Stage::Hello, value) => {
                 self.peer = greeted(value.unwrap_or(Value::Null))?;
                 after_sign_in(resp)
             }
-            (Stage::Ping, Some(Value::Error(error))) if !matches!(error.code(), "LOADING" | "NOAUTH" | "DENIED") => {
-                // A user who may not ping may do other things, and a server that is busy is there.
+            (Stage::Ping, Some(Value::Error(error))) if is_of_one_that_serves(&error) => {
                 return Ok(Step::Ready(self.peer.clone()));
             }
-            (_, Some(Value::Error(error))) => return Err(refused(&error, resp.credentials.as_ref())),
+            (_, Some(Value::Error(error))) => return Err(refused(&error)),
+            (Stage::Ping, Some(Value::Simple(text))) if text == "PONG" => return Ok(Step::Ready(self.peer.clone())),
+            (Stage::Ping, _) => return Err(foreign("PING is answered with PONG")),
+            (_, value) if value != Some(Value::Simple("OK".into())) => {
+                return Err(foreign("AUTH, CLIENT SETNAME and SELECT are answered with OK"));
+            }
             (Stage::Auth, _) => after_auth(resp),
             (Stage::Name, _) => after_sign_in(resp),
             (Stage::Select, _) => Stage::Ping,
-            (Stage::Ping, _) => return Ok(Step::Ready(self.peer.clone())),
         };
         self.stage = next;
-        command(next, resp).encode(out);
+        command(next, resp, self.credentials.as_ref()).encode(out);
         Ok(Step::Send(vec![Expect::ONE]))
     }
 
     /// Without `HELLO` the connection speaks RESP2.
     fn after_hello(&mut self, resp: &Resp) -> Stage {
         self.peer = Peer { version: Version::Resp2, ..Peer::default() };
-        if resp.credentials.is_some() { Stage::Auth } else { after_auth(resp) }
+        if self.credentials.is_some() { Stage::Auth } else { after_auth(resp) }
     }
+}
+
+/// Whether a `PING` was refused by a server that does other things: the user may not ping, or nobody may; a script keeps the server busy;
+/// its master is away; it cannot save, and so refuses writes and this.
+fn is_of_one_that_serves(error: &ServerError) -> bool {
+    matches!(error.code(), "NOPERM" | "BUSY" | "MASTERDOWN" | "MISCONF")
+        || error.text().starts_with("ERR unknown command")
 }
 
 fn after_auth(resp: &Resp) -> Stage {
@@ -122,20 +144,20 @@ fn after_sign_in(resp: &Resp) -> Stage {
     if resp.database != 0 { Stage::Select } else { Stage::Ping }
 }
 
-fn command(stage: Stage, resp: &Resp) -> Cmd {
+fn command(stage: Stage, resp: &Resp, credentials: Option<&Credentials>) -> Cmd {
     let name = resp.name.as_deref().unwrap_or_default();
     match stage {
         Stage::Begin | Stage::Ping => Cmd::new("PING"),
         Stage::Hello => {
             let mut hello = Cmd::new("HELLO 3");
-            if let Some(credentials) = &resp.credentials {
+            if let Some(credentials) = credentials {
                 hello = hello.arg("AUTH").arg(credentials.user().unwrap_or("default")).arg(credentials.password());
             }
             if resp.name.is_some() { hello.arg("SETNAME").arg(name) } else { hello }
         }
         Stage::Auth => {
             let auth = Cmd::new("AUTH");
-            match &resp.credentials {
+            match credentials {
                 None => auth,
                 Some(credentials) => match credentials.user() {
                     Some(user) => auth.arg(user).arg(credentials.password()),
@@ -168,7 +190,7 @@ fn foreign(what: &str) -> Refusal {
 }
 
 /// Why, in words for an operator. The server's own words follow.
-fn refused(error: &ServerError, credentials: Option<&Credentials>) -> Refusal {
+fn refused(error: &ServerError) -> Refusal {
     let why = match error.code() {
         "NOAUTH" => "the server wants a password and none is configured",
         "WRONGPASS" => "the user name or the password is wrong",
@@ -181,15 +203,18 @@ fn refused(error: &ServerError, credentials: Option<&Credentials>) -> Refusal {
         }
         _ => "the server refused the connection",
     };
-    Refusal::Denied(format!("{why}: {}", words(error, credentials)))
+    Refusal::Denied(format!("{why}: {error}"))
 }
 
-/// What the server says, without the password, should it repeat that.
-fn words(error: &ServerError, credentials: Option<&Credentials>) -> String {
-    match credentials.map(Credentials::password).filter(|password| !password.is_empty()) {
-        Some(password) => error.to_string().replace(password, "***"),
-        None => error.to_string(),
-    }
+/// The error in a reply, without the password, should the server repeat that.
+fn said(reply: &[u8], credentials: Option<&Credentials>) -> ServerError {
+    let text = match (reply.first(), first(reply)) {
+        // The one line of an error, or the lines of a long one behind that of its length.
+        (Some(b'!'), Some((_, at))) => reply.get(at..).unwrap_or_default(),
+        (_, Some((line, _))) => line.get(1..).unwrap_or_default(),
+        (_, None) => reply.get(1..).unwrap_or_default(),
+    };
+    ServerError::without(credentials.map_or("", Credentials::password), text.strip_suffix(b"\r\n").unwrap_or(text))
 }
 
 #[cfg(test)]
@@ -198,10 +223,16 @@ mod tests {
 
     #[test]
     fn a_password_that_the_server_repeats_is_not_said() {
-        let error = ServerError::new(b"ERR Syntax error in HELLO option 'sesame'");
-        let credentials = Credentials::with_password("sesame");
-        let Refusal::Denied(text) = refused(&error, Some(&credentials)) else { panic!("denied") };
-        assert!(text.contains("HELLO option '***'") && !text.contains("sesame"), "{text}");
+        for password in ["sesame".to_owned(), "sesame ".repeat(100)] {
+            let credentials = Credentials::with_password(&password);
+            let text = format!("ERR Syntax error in HELLO option '{password}'");
+            for reply in [format!("-{text}\r\n"), format!("-{text}"), format!("!{}\r\n{text}\r\n", text.len())] {
+                let Refusal::Denied(text) = refused(&said(reply.as_bytes(), Some(&credentials))) else {
+                    panic!("denied")
+                };
+                assert!(text.ends_with("HELLO option '***'") && !text.contains("sesame"), "{text}");
+            }
+        }
     }
 
     /// Whether the server was faster or the first command was, and wherever its words are cut.

@@ -3,7 +3,7 @@ use std::fmt;
 use memlink::Limits;
 use memlink::generic::{Ask, Command, Encoder, Frame, Malformed, Protocol, Refusal, Reply, Step, Verdict};
 
-use crate::credentials::Credentials;
+use crate::credentials::SignIn;
 use crate::opening::Opening;
 use crate::read::{Reader, read};
 use crate::scan::Scan;
@@ -12,7 +12,7 @@ use crate::{Cmd, Fault, FromReply, Value};
 /// RESP, as memlink's connections speak it: what a `Redis` is made of.
 pub struct Resp {
     pub(crate) version: Version,
-    pub(crate) credentials: Option<Credentials>,
+    pub(crate) sign_in: SignIn,
     pub(crate) database: u32,
     pub(crate) name: Option<String>,
     pub(crate) on_push: Option<OnPush>,
@@ -112,7 +112,7 @@ impl fmt::Debug for Resp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resp")
             .field("version", &self.version)
-            .field("credentials", &self.credentials)
+            .field("sign_in", &self.sign_in)
             .field("database", &self.database)
             .field("name", &self.name)
             .finish_non_exhaustive()
@@ -156,17 +156,16 @@ impl<T: FromReply> Command<Resp> for Query<T> {
 #[derive(Debug)]
 pub struct Together {
     pub(crate) cmds: Vec<Cmd>,
-    /// From `MULTI` to `EXEC`.
-    pub(crate) is_transaction: bool,
 }
 
 impl Command<Resp> for Together {
     /// One for each command.
     type Output = Vec<Value>;
 
-    /// Those in front are whole before the last has come. A transaction is run by its last command alone.
+    /// Those in front are whole before the last has come. A transaction is run by its last command alone, but where `MULTI` is refused,
+    /// which nobody knows before its reply: then they ran as they came.
     fn may_run_in_part(&self) -> bool {
-        !self.is_transaction
+        true
     }
 
     fn size_hint(&self) -> usize {

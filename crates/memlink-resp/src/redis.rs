@@ -31,6 +31,8 @@ use crate::{Builder, Cmd, Error, FromReply, Request};
 #[derive(Clone)]
 pub struct Redis {
     pub(crate) cluster: Cluster<Resp>,
+    #[cfg(feature = "tls-own-provider")]
+    pub(crate) tls: Option<memlink::Tls>,
 }
 
 impl Redis {
@@ -108,6 +110,21 @@ impl Redis {
     #[must_use]
     pub fn peer(&self, server: usize) -> Option<Peer> {
         self.cluster.with_peer(server, Peer::clone)
+    }
+
+    /// Replaces every connection by a new one, without a command that notices: certificates, passwords and addresses are those of now.
+    /// Returns at once. A new connection is made beside the old one; when its opening exchange has ended well, the old one finishes what
+    /// is in flight and commands go over the new one. Where the server cannot be reached or refuses it the old connection stays
+    /// ([`Event::RenewalFailed`](memlink::Event)).
+    pub fn renew(&self) {
+        self.cluster.renew();
+    }
+
+    /// What was configured for TLS, by the URL too: to [`reload`](memlink::Tls::reload) its files.
+    #[cfg(feature = "tls-own-provider")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&memlink::Tls> {
+        self.tls.as_ref()
     }
 
     /// Takes no more commands, lets what is in flight finish for up to `grace`, then closes every connection.

@@ -32,6 +32,10 @@ pub struct Pipeline<'a, T = Value> {
 ///
 /// A command that fails while it runs does not undo those before it. One that is refused before (`ERR unknown command`) ends the
 /// whole, and that error is the result.
+///
+/// Where the server refuses `MULTI` itself (a user of its access list who may not call it, a proxy that does not know it) the commands
+/// behind it have left already and run one by one: [`Error::NoTransaction`], or the error when none of them succeeded. For the same
+/// reason one whose connection is lost while it is written is unknown to have run, and never sent again by itself.
 #[derive(Debug)]
 #[must_use = "commands are sent when the transaction is awaited"]
 pub struct Transaction<'a> {
@@ -148,7 +152,7 @@ impl<'a, T: FromReply> Pipeline<'a, T> {
         let mut cmds: Vec<Option<Cmd>> = self.cmds.into_iter().map(Some).collect();
         let exchanges = divided.iter().map(|(server, places)| {
             let cmds = places.iter().filter_map(|place| cmds.get_mut(*place)?.take()).collect();
-            redis.cluster.send_to_server(*server, Together { cmds, is_transaction: false })
+            redis.cluster.send_to_server(*server, Together { cmds })
         });
         let exchanges: Vec<Exchange<Resp, Together>> = exchanges.collect();
         for ((server, places), replies) in divided.iter().zip(join_all(exchanges).await) {
@@ -187,8 +191,13 @@ impl Transaction<'_> {
         cmds.push(Cmd::new("MULTI"));
         cmds.extend(self.cmds);
         cmds.push(Cmd::new("EXEC"));
-        let mut replies = self.redis.cluster.send_to_server(server, Together { cmds, is_transaction: true }).await?;
+        let mut replies = self.redis.cluster.send_to_server(server, Together { cmds }).await?;
         let name = self.redis.server_name(server);
+        if let [Value::Error(error), behind @ .., _exec] = &replies[..]
+            && behind.iter().any(|reply| !matches!(reply, Value::Error(_)))
+        {
+            return Err(Error::NoTransaction { server: name, error: error.clone() });
+        }
         match replies.pop() {
             Some(Value::Array(values)) => Ok(values.into_iter().map(|value| outcome(&name, value)).collect()),
             Some(last) => {

@@ -186,7 +186,10 @@ fn of_servers(builder: Builder, place: &str) -> Result<(Builder, Option<SignIn>)
             (Some((decoded(user)?, password.map(decoded).transpose()?)), servers)
         }
     };
-    let mut builder = if database.is_empty() { builder } else { builder.database(number("db", database)?) };
+    // Said without what it is: behind a host and a colon it may be the end of a password.
+    let number_of =
+        |text: &str| text.parse().map_err(|_| unreadable("a database is a number, as in redis://cache-1/3"));
+    let mut builder = if database.is_empty() { builder } else { builder.database(number_of(database)?) };
     for server in servers.split(',') {
         builder = builder.server(Server::at(Address::parse(server, Builder::DEFAULT_PORT)?));
     }
@@ -287,6 +290,13 @@ mod tests {
     #[test]
     fn a_password_that_is_not_encoded_stands_in_no_error() {
         for url in [
+            "redis://ada:secret",
+            "redis://ada:secret%40host",
+            "redis://ada:top:secret",
+            "redis://host,ada:secret%40host",
+            "rediss://ada:secret%40host:6379/1",
+            "redis://ada:1234?secret%40host",
+            "redis://ada:1234/secret%40host",
             "redis://ada:top/secret@host",
             "redis://ada:secret/top@host",
             "redis://:top?secret@host",
@@ -410,6 +420,30 @@ mod tests {
         let builder = read(mine, "rediss://a?tls_name=cache").unwrap().settings(memlink::Settings::default());
         let shown = format!("{builder:?}");
         assert!(shown.contains("/mine.pem") && shown.contains("\"cache\""), "{shown}");
+    }
+
+    /// Settings may bring TLS with them: in front of a URL or behind it, and other settings behind that.
+    #[cfg(feature = "tls-own-provider")]
+    #[test]
+    fn tls_that_came_with_settings_stays() {
+        use memlink::{Settings, Tls, TlsPin};
+        let pinned = || Settings::default().tls(Tls::new().ca_file("/mine.pem").pin(TlsPin::Key([7; 32])));
+        let url = "rediss://127.0.0.1";
+        let of = |builder: Builder, url: &str| read(builder, url).unwrap();
+        for (what, builder) in [
+            ("settings, URL", of(Builder::default().settings(pinned()), url)),
+            ("settings, plain URL", of(Builder::default().settings(pinned()), "redis://127.0.0.1")),
+            ("URL, settings", of(Builder::default(), url).settings(pinned())),
+            ("URL, TLS, settings", of(Builder::default(), url).tls(Tls::new()).settings(pinned())),
+            ("settings twice", of(Builder::default().settings(pinned()).settings(Settings::default()), url)),
+            ("settings behind", of(Builder::default().settings(pinned()), url).settings(Settings::default())),
+        ] {
+            let shown = format!("{builder:?}");
+            let shown = shown.split("servers: ").next().expect("TLS stands in front of them");
+            assert!(shown.contains("/mine.pem") && shown.contains("Key([7"), "{what}: {shown}");
+            let error = builder.build().map(|_| ()).expect_err(what).to_string();
+            assert!(error.contains("/mine.pem"), "{what}: {error}");
+        }
     }
 
     #[cfg(feature = "tls-own-provider")]

@@ -1,6 +1,7 @@
 //! What a server is told before it starts.
 
 use crate::version::Version;
+use std::fmt;
 use std::time::Duration;
 
 /// How a server behaves. The defaults are memcached's own.
@@ -40,12 +41,19 @@ pub struct Settings {
 }
 
 /// A name and a password for the ASCII authentication.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct User {
     /// The name.
     pub name: String,
     /// The password.
     pub password: String,
+}
+
+/// Without the password.
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// The original reads no more lines of its file than this.
@@ -82,5 +90,17 @@ impl User {
                 Some(User { name: name.to_owned(), password: password.to_owned() })
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let settings = Settings { users: User::from_file_text("ada:sesame").unwrap(), ..Settings::default() };
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("ada") && !shown.contains("sesame"), "{shown}");
     }
 }

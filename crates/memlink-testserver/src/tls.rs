@@ -1,7 +1,7 @@
 //! Servers that speak TLS, with certificates that tests make.
 
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, io};
 
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -11,7 +11,7 @@ use rustls::{RootCertStore, ServerConfig, version};
 use tokio_rustls::TlsAcceptor;
 
 /// What a server shows, and what it asks for. All texts are PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TlsSettings {
     /// Its certificate, its own first, and those between.
     pub cert: String,
@@ -21,6 +21,15 @@ pub struct TlsSettings {
     pub client_ca: Option<String>,
     /// Speaks TLS 1.2 alone, instead of 1.2 and 1.3.
     pub only_1_2: bool,
+}
+
+/// Without the key.
+impl fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TlsSettings { cert, key: _, client_ca, only_1_2 } = self;
+        let mut shown = f.debug_struct("TlsSettings");
+        shown.field("cert", cert).field("client_ca", client_ca).field("only_1_2", only_1_2).finish_non_exhaustive()
+    }
 }
 
 /// Makes streams secret; what it shows may be replaced.
@@ -69,4 +78,16 @@ impl TlsSettings {
 
 fn certificates(pem: &str) -> io::Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let (cert, key) = ("cert".to_owned(), "sesame".to_owned());
+        let shown = format!("{:?}", TlsSettings { cert, key, client_ca: None, only_1_2: true });
+        assert!(shown.contains("cert") && !shown.contains("sesame"), "{shown}");
+    }
 }

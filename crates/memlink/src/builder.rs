@@ -8,7 +8,7 @@ use memlink_ring::Router;
 
 use crate::Client;
 use crate::cluster::{Fixed, OwnRing, Routing};
-use crate::config::{ConfigError, Server, Settings, parse_url};
+use crate::config::{ConfigError, Server, Settings, parse_url_after};
 use crate::discovery::{Discover, Sources};
 use crate::error::Error;
 use crate::link::Preparation;
@@ -46,10 +46,10 @@ fn lock(latest: &Mutex<Option<Credentials>>) -> MutexGuard<'_, Option<Credential
 
 impl Builder {
     /// Takes servers and options from a URL. Servers are added to those that are there; options that the URL does not name get
-    /// their defaults, so call it before setting any in code.
+    /// their defaults, so call it before setting any in code. TLS alone stays as it was set, with what the URL says of it in addition.
     ///
-    /// `memcache://[user:password@]place[,place...][?option=value&...]`, `memcache+unix:///path[?...]`, or `memcache+file:///path[?...]`.
-    /// `memcaches://` and `memcaches+file://` stand for TLS (feature `tls`).
+    /// `memcache://[user:password@]place[,place...][?option=value&...]`, `memcache+unix://[user:password@]/path[?...]`, or
+    /// `memcache+file://[user:password@]/path[?...]`. `memcaches://` and `memcaches+file://` stand for TLS (feature `tls`).
     ///
     /// | place | is |
     /// | --- | --- |
@@ -97,13 +97,13 @@ impl Builder {
     /// | `opaque` | `on`, `off` | `on` | [`opaque`](Builder::opaque) |
     /// | `version` | as in `1.6.18` | asked | [`assume_version`](Builder::assume_version) |
     ///
-    /// Bytes that have a meaning in URLs are written as `%41`.
+    /// Bytes that have a meaning in URLs are written as `%41`: in a user name or password `@`, `:` (of a password not), `/`, `?` and `,`.
     ///
     /// # Errors
     ///
     /// [`ConfigError`], which names what is wrong and what would be right.
     pub fn url(mut self, url: &str) -> Result<Builder, ConfigError> {
-        let parsed = parse_url(url)?;
+        let parsed = parse_url_after(&self.settings, url)?;
         self.servers.extend(parsed.servers);
         for source in &parsed.sources {
             self.sources = self.sources.named(source)?;

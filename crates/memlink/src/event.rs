@@ -34,15 +34,16 @@ pub enum Event {
         retry_in: Duration,
     },
     /// Files of TLS have changed, and what they hold now cannot be used: the last good ones stay in use. Told once for each new
-    /// contents, by the dial that has found it.
+    /// contents, by the dial that has found it: while nobody dials nobody looks ([`Tls::reload`](crate::Tls) does at once).
     TlsFilesRefused {
         /// The configured name of the server that was dialled.
         server: Arc<str>,
         /// What is wrong with them.
         error: Arc<str>,
     },
-    /// A connection that was to take the place of another one, asked for by [`Cluster::renew`](crate::generic::Cluster::renew) or
-    /// because that one's keys are worn, could not be made or was refused by the server: the old one stays.
+    /// A connection that was to take the place of another one, asked for by [`Cluster::renew`](crate::generic::Cluster::renew),
+    /// because that one's keys are worn, or because the server's name has moved to another address, could not be made or was refused by
+    /// the server: the old one stays.
     RenewalFailed {
         /// The server's configured name.
         server: Arc<str>,

@@ -1,9 +1,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
-use bytes::Bytes;
-
+use crate::encoder::Trash;
 use crate::mutants::Mutated;
 use crate::outgoing::{Outgoing, Transmit};
 use crate::pace::Pace;
@@ -89,7 +87,7 @@ pub struct Connection<P: Protocol, W> {
     /// When each of those who left a command behind has left it, oldest first: one for every abandoned command.
     left_at: VecDeque<Tick>,
     /// Values to be dropped by the driver, where no lock is held.
-    trash: Vec<Bytes>,
+    trash: Trash,
     /// When promises that were not used are looked at.
     promises_at: Tick,
     /// Promises of an earlier round are looked at then; those of this one were made since the last look.
@@ -155,7 +153,7 @@ impl<P: Protocol, W> Connection<P, W> {
             stranded: 0,
             unclaimed: 0,
             left_at: VecDeque::new(),
-            trash: Vec::new(),
+            trash: Trash::default(),
             promises_at: Tick::NEVER,
             promise_round: 0,
             opening_ends: Tick::NEVER,

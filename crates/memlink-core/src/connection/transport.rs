@@ -1,8 +1,7 @@
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-
 use super::{Connection, Phase};
+use crate::encoder::Trash;
 use crate::mutants::Mutant;
 use crate::outgoing::{Outgoing, Transmit};
 use crate::waiters::Place;
@@ -15,7 +14,7 @@ pub struct Remains<E> {
     _outgoing: Outgoing<E>,
     _unfinished: Option<Transmit<E>>,
     _transmit: Transmit<E>,
-    _trash: Vec<Bytes>,
+    _trash: Trash,
 }
 
 /// The transport has changed.

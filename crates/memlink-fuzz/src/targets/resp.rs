@@ -51,7 +51,7 @@ pub fn resp(input: &[u8]) {
 
 fn request(byte: u8) -> Together {
     let cmds = (0..=usize::from(byte % 4)).map(|_| Cmd::new("GET").key("k")).collect();
-    together(cmds, byte & 0x80 != 0)
+    together(cmds)
 }
 
 fn feed(version: Version, opening: &[&[u8]], requests: &[Together], stream: &[u8], mut cuts: Cuts) -> Fed {

@@ -1,9 +1,12 @@
 //! The exchange before the first command: who is let in, who is not, and what is said then.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
 use memlink::{ErrorKind, Outcome};
 use memlink_resp::{Builder, Cmd, Credentials, Error, Redis, Version};
 
-use crate::redis::RedisServer;
+use crate::redis::{RedisServer, patient};
 use crate::scripted::Scripted;
 use crate::wait::until_async;
 
@@ -43,6 +46,44 @@ async fn users_and_passwords_are_asked_for_by_either_protocol() {
     assert_eq!(who(&Redis::connect(&url).await.unwrap()).await, "ada");
     let shown = format!("{:?} {redis:?}", Redis::builder().url(&url).unwrap());
     assert!(!shown.contains("lovelace") && !shown.contains("sesame"), "{shown}");
+}
+
+/// A password that changes while the program runs: the provider is asked for every connection, and those that are open are renewed.
+#[tokio::test]
+async fn a_provider_is_asked_at_every_dial() {
+    let server = RedisServer::start_with(&["--requirepass", "sesame"]);
+    let admin = server.builder().credentials(Credentials::with_password("sesame")).connect().await.unwrap();
+    for (version, before, after) in [(Version::Newest, "sesame", "lovelace"), (Version::Resp2, "lovelace", "sesame")] {
+        let password = Arc::new(Mutex::new(Some(before)));
+        let (given, dials) = (password.clone(), Arc::new(AtomicU32::new(0)));
+        let counted = dials.clone();
+        let settings = patient().before_dial(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async { Ok(()) }
+        });
+        let builder = || {
+            let given = given.clone();
+            server.builder().settings(settings.clone()).version(version).credentials_provider(move || {
+                let password = given.lock().unwrap().map(Credentials::with_password);
+                async move { password.ok_or_else(|| std::io::Error::other("the vault is closed")) }
+            })
+        };
+        let redis = builder().connect().await.unwrap();
+        let id = async || redis.query::<i64>(Cmd::new("CLIENT ID")).await.unwrap();
+        let first = id().await;
+        admin.query::<()>(Cmd::new("CONFIG SET requirepass").arg(after)).await.unwrap();
+        *password.lock().unwrap() = Some(after);
+        redis.renew();
+        until_async("the new password was used", async || id().await != first).await;
+        // The user's own preparation is not forgotten for it.
+        assert!(dials.load(Ordering::Relaxed) >= 2);
+        *password.lock().unwrap() = None;
+        let error = builder().connect().await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::NotSent);
+        assert!(error.to_string().contains("the vault is closed"), "{error}");
+        let shown = format!("{:?} {redis:?}", builder());
+        assert!(!shown.contains("sesame") && !shown.contains("lovelace"), "{shown}");
+    }
 }
 
 #[tokio::test]
@@ -86,7 +127,9 @@ async fn a_server_without_room_is_dialled_again_until_it_has_some() {
     // The harness itself has just looked whether it listens.
     let first = server.builder().build().unwrap();
     until_async("the one place is taken", async || first.ping(0).await.is_ok()).await;
-    refused(server.builder(), "no room for another").await;
+    for version in [Version::Newest, Version::Resp2] {
+        refused(server.builder().version(version), "no room for another").await;
+    }
     let redis = server.builder().build().unwrap();
     assert_eq!(redis.get("k").await.unwrap_err().outcome(), Outcome::NotSent);
     drop(first);
@@ -116,6 +159,39 @@ async fn strangers_are_refused_in_words() {
     }
     let old = Scripted::start(&["-ERR unknown command 'HELLO'\r\n"]).await;
     refused(old.builder().version(Version::Resp3), "RESP3 is wanted").await;
+}
+
+/// Over RESP2 the first command may be the one that asks whether the server is ready, and what was said before it was read stands where
+/// its reply belongs.
+#[tokio::test]
+async fn what_is_said_instead_of_a_greeting_is_no_pong() {
+    let builder = async |answers| Scripted::start(answers).await.builder().version(Version::Resp2);
+    let cases: [(&'static [&'static str], &str); 7] = [
+        (&["-ERR max number of clients reached\r\n"], "no room for another"),
+        (&["-ERR max number of clients + cluster connections reached\r\n"], "no room for another"),
+        (&["-DENIED Redis is running in protected mode\r\n"], "protected mode"),
+        (&["-LOADING Redis is loading the dataset in memory\r\n"], "loading its data"),
+        (&["-ERR internal\r\n"], "refused the connection"),
+        (&["+OK POP3 server ready\r\n"], "is not Redis"),
+        (&[":1\r\n"], "is not Redis"),
+    ];
+    for (answers, words) in cases {
+        refused(builder(answers).await, words).await;
+    }
+    // A mail server takes whatever AUTH says for its own.
+    let signed = builder(&["+OK POP3 server ready\r\n", "+PONG\r\n"]).await;
+    refused(signed.credentials(Credentials::with_password("sesame")), "is not Redis").await;
+    for pong in [
+        &["+PONG\r\n", "$1\r\nv\r\n"][..],
+        &["-NOPERM this user has no permissions to run the 'ping' command\r\n", "$1\r\nv\r\n"],
+        &["-ERR unknown command 'PING'\r\n", "$1\r\nv\r\n"],
+        &["-BUSY Redis is busy running a script.\r\n", "$1\r\nv\r\n"],
+        &["-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n", "$1\r\nv\r\n"],
+        &["-MISCONF Redis is configured to save RDB snapshots\r\n", "$1\r\nv\r\n"],
+    ] {
+        let redis = builder(pong).await.connect().await.expect("it serves");
+        assert_eq!(redis.get("k").await.unwrap().unwrap(), "v");
+    }
 }
 
 #[tokio::test]

@@ -1,14 +1,16 @@
 //! The same over TLS, against a real redis-server with certificates that the test makes; and who is refused.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use memlink::{ErrorKind, Outcome, Server, Tls};
+use memlink::{ErrorKind, Event, Outcome, Server, Tls};
 use memlink_resp::{Builder, Cmd, Error, Redis};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::redis::{RedisServer, patient};
 use crate::sockets::everything;
+use crate::wait::{until, until_async};
 
 /// An authority and what it has issued, as files in a folder of its own that is gone with its handle.
 struct Certificates {
@@ -152,6 +154,39 @@ async fn who_is_not_trusted_is_refused_before_any_command() {
         // The question before has said hello as well.
         assert_eq!(told(server.socket_path()).await, (before + 1, Vec::new()), "{what}");
     }
+}
+
+/// New files are used by new connections, and open ones are moved to them; where the server refuses what they hold they stay.
+#[tokio::test]
+async fn connections_are_renewed_with_new_certificates() {
+    let (ours, others) = (Certificates::new(), Certificates::new());
+    let server = ours.start_server("yes");
+    let failures = Arc::new(AtomicU32::new(0));
+    let seen = failures.clone();
+    let settings = patient().tls(ours.mutual_tls()).on_event(move |event| {
+        seen.fetch_add(u32::from(matches!(event, Event::RenewalFailed { .. })), Ordering::Relaxed);
+    });
+    let url = format!("rediss://{}", server.address());
+    let redis = Redis::builder().settings(settings).url(&url).unwrap().connect().await.unwrap();
+    let id = async || redis.query::<i64>(Cmd::new("CLIENT ID")).await.unwrap();
+    let first = id().await;
+    let copy = |from: &Certificates| {
+        for name in ["client.pem", "client.key"] {
+            ours.write(name, &std::fs::read_to_string(from.path(name)).expect("it is there"));
+        }
+    };
+    let own = ["client.pem", "client.key"].map(|name| std::fs::read_to_string(ours.path(name)).expect("it is there"));
+    copy(&others);
+    redis.tls().expect("it was set").reload().unwrap();
+    redis.renew();
+    until("the server has refused the new one", || failures.load(Ordering::Relaxed) > 0).await;
+    assert_eq!(id().await, first, "the old connection stays");
+    ours.write("client.pem", &own[0]);
+    ours.write("client.key", &own[1]);
+    redis.renew();
+    until_async("the connection was replaced", async || id().await != first).await;
+    ours.write("client.key", "hello");
+    assert!(redis.tls().expect("it was set").reload().unwrap_err().to_string().contains("client.key"));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use memlink::Outcome;
-use memlink_resp::{Cmd, Error, Redis, ServerErrorKind, Value};
+use memlink_resp::{Cmd, Credentials, Error, Redis, ServerErrorKind, Value, Version};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -145,6 +145,46 @@ async fn a_transaction_tells_what_failed_in_it_and_what_stopped_it() {
     assert!(redis.transaction([]).await.unwrap().is_empty());
     redis.close(Duration::from_secs(5)).await;
     assert_eq!(redis.get("k").await.unwrap_err().outcome(), Outcome::NotSent);
+}
+
+/// A user who may not call `MULTI`: the commands behind it are on their way before its refusal is known.
+#[tokio::test]
+async fn commands_of_a_refused_multi_are_not_said_to_be_undone() {
+    let server = RedisServer::start();
+    let admin = server.client().await;
+    let rules = ["ada", "on", ">lovelace", "~*", "+@all", "-multi"];
+    admin.query::<()>(Cmd::new("ACL SETUSER").args(rules)).await.unwrap();
+    for version in [Version::Resp3, Version::Resp2] {
+        let builder = server.builder().version(version).credentials(Credentials::new("ada", "lovelace"));
+        let redis = builder.connect().await.unwrap();
+        let before: i64 = redis.incr("n").await.unwrap();
+        let both = [Cmd::new("INCR").key("n"), Cmd::new("INCR").key("n")];
+        let error = redis.transaction(both).await.unwrap_err();
+        assert!(matches!(error, Error::NoTransaction { .. }), "{error:?}");
+        assert_eq!(error.outcome(), Outcome::Unknown);
+        assert!(!error.is_retryable() && error.to_string().contains("one by one"), "{error}");
+        assert_eq!(error.server_error().unwrap().kind(), ServerErrorKind::NoPermission);
+        assert_eq!(redis.incr("n").await.unwrap(), before + 3);
+        // Where none succeeded nothing has run, and the refusal is the result.
+        let none = redis.transaction([Cmd::new("INCR").key("n").arg("x")]).await.unwrap_err();
+        assert!(matches!(none, Error::Server { .. }) && none.to_string().contains("NOPERM"), "{none:?}");
+    }
+}
+
+/// What has arrived of it may have run, if `MULTI` was refused, of which the reply is lost.
+#[tokio::test]
+async fn a_transaction_that_was_cut_is_unknown_and_not_sent_again() {
+    let server = RedisServer::start();
+    let admin = server.client().await;
+    admin.query::<()>(Cmd::new("ACL SETUSER").args(["ada", "on", ">lovelace", "~*", "+@all", "-multi"])).await.unwrap();
+    let address = proxy(server.address(), 16_000).await;
+    let builder = Redis::builder().tcp(&address).unwrap().credentials(Credentials::new("ada", "lovelace"));
+    let cut = builder.settings(patient()).connect().await.unwrap();
+    let increments = std::iter::repeat_with(|| Cmd::new("INCR").key("n")).take(1_000);
+    let large = Cmd::new("SET").key("n").arg(vec![b'x'; 8 << 20]);
+    let error = cut.transaction(increments.chain([large])).await.expect_err("the connection was cut");
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    assert!(admin.get_as::<usize>("n").await.unwrap() < 1_000);
 }
 
 /// Lets so many bytes of the first connection through and closes it, and all of every later one.

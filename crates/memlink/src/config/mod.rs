@@ -8,7 +8,9 @@ pub use server::Server;
 pub(crate) use settings::Lanes;
 pub use settings::{Settings, WhenDown};
 pub(crate) use settings::{bounded, check_servers};
-pub(crate) use url::{Source, parse_url};
+#[cfg(test)]
+pub(crate) use url::parse_url;
+pub(crate) use url::{Source, parse_url_after};
 
 use memlink_ring::RingError;
 

@@ -127,7 +127,9 @@ impl Settings {
         Settings { large: Some((bytes_min, connections.max(1))), ..self }
     }
 
-    /// How long a dial may take, name look-up included. Default 1 s.
+    /// How long a dial may take: what is [prepared](Settings::before_dial), the look-up of the name, the reading of files and the handshake
+    /// of TLS included. Default 1 s. The opening exchange behind it (sign-in, the question for the version) has
+    /// [`Limits::opening_timeout`] of its own, so a connection is open or has failed within both together.
     #[must_use]
     pub fn dial_timeout(self, timeout: Duration) -> Settings {
         Settings { dial_timeout: timeout, ..self }
@@ -201,14 +203,21 @@ impl Settings {
         self.with_dialer(|dialer| dialer.tls = Some(tls))
     }
 
+    /// What was set for TLS.
+    #[cfg(feature = "tls-own-provider")]
+    #[must_use]
+    pub fn configured_tls(&self) -> Option<&Tls> {
+        self.dialer.tls.as_ref()
+    }
+
     /// Is called before every dial, within the [dial timeout](Settings::dial_timeout); an error is that of the dial. For what has to be
-    /// fetched anew each time.
+    /// fetched anew each time. Given several times all are called, the first one first.
     #[must_use]
     pub fn before_dial<F>(self, prepare: impl Fn(&Address) -> F + Send + Sync + 'static) -> Settings
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        self.with_dialer(|dialer| dialer.preparation = Some(Arc::new(move |address| Box::pin(prepare(address)))))
+        self.with_dialer(|dialer| dialer.also_prepare(Arc::new(move |address| Box::pin(prepare(address)))))
     }
 
     /// Whoever has asked for TLS does not lose it by setting something else.

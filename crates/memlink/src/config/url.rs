@@ -174,12 +174,24 @@ type Set = fn(&mut Parsed, &str) -> Result<(), ConfigError>;
 /// Options that may stand several times.
 const REPEATABLE: &[&str] = &["weight", "tls_ca", "tls_pin"];
 
-/// Reads `memcache://[user:password@]place[,place...][?option=value[&...]]`, `memcache+unix:///path[?...]`, or
-/// `memcache+file:///path[?...]`; `memcaches` stands for TLS.
+/// Reads `memcache://[user:password@]place[,place...][?option=value[&...]]`, `memcache+unix://[user:password@]/path[?...]`, or
+/// `memcache+file://[user:password@]/path[?...]`; `memcaches` stands for TLS.
+#[cfg(test)]
 pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
+    parse_url_after(&Settings::default(), url)
+}
+
+/// The same. TLS that was set `before` stays, with all that the URL leaves open.
+#[cfg_attr(not(feature = "tls-own-provider"), allow(unused_variables))]
+pub(crate) fn parse_url_after(before: &Settings, url: &str) -> Result<Parsed, ConfigError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(ConfigError::Url("it does not begin with a scheme such as memcache://".to_owned()));
     };
+    // No scheme has other signs: it is a user and a password in front of where they belong.
+    if !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')) {
+        let text = "it does not begin with a scheme such as memcache://; a user and a password stand behind that";
+        return Err(ConfigError::Url(text.to_owned()));
+    }
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     // Said without a word of the URL: it may be a part of the password.
     if query.contains('@') || place.matches('@').count() > 1 {
@@ -187,6 +199,10 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
         return Err(ConfigError::Url(text.to_owned()));
     }
     let mut parsed = Parsed::of(Settings::default());
+    #[cfg(feature = "tls-own-provider")]
+    {
+        parsed.tls = tls::Part::of(before.configured_tls().cloned().unwrap_or_default());
+    }
     let mut is_encrypted = false;
     match scheme.to_ascii_lowercase().as_str() {
         "memcache" => parse_authority(place, &mut parsed)?,
@@ -217,21 +233,7 @@ pub(crate) fn parse_url(url: &str) -> Result<Parsed, ConfigError> {
 }
 
 fn parse_authority(authority: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
-    let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let hosts = match authority.rsplit_once('@') {
-        None => authority,
-        Some((user_info, _)) if user_info.contains([',', '/']) => {
-            let text = "credentials stand once, in front of all hosts; a , or / in them is written %2C or %2F";
-            return Err(ConfigError::Url(text.to_owned()));
-        }
-        Some((user_info, hosts)) => {
-            let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
-            let credentials = Credentials::new(&decode(user)?, &decode(password)?);
-            // What is wrong is said without the words themselves: they are secret.
-            parsed.credentials = Some(credentials.map_err(|invalid| ConfigError::Url(invalid.to_string()))?);
-            hosts
-        }
-    };
+    let hosts = parse_credentials(authority.strip_suffix('/').unwrap_or(authority), parsed)?;
     if hosts.is_empty() {
         return Err(ConfigError::NoServer);
     }
@@ -241,7 +243,26 @@ fn parse_authority(authority: &str, parsed: &mut Parsed) -> Result<(), ConfigErr
     Ok(())
 }
 
-fn parse_path(path: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
+/// Takes user and password, and gives what stands behind them. What begins with a `/` is a path, in which an `@` is a sign like any other.
+fn parse_credentials<'a>(place: &'a str, parsed: &mut Parsed) -> Result<&'a str, ConfigError> {
+    match place.rsplit_once('@').filter(|_| !place.starts_with('/')) {
+        None => Ok(place),
+        Some((user_info, _)) if user_info.contains([',', '/']) => {
+            let text = "credentials stand once, in front of all hosts; a , or / in them is written %2C or %2F";
+            Err(ConfigError::Url(text.to_owned()))
+        }
+        Some((user_info, behind)) => {
+            let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+            let credentials = Credentials::new(&decode(user)?, &decode(password)?);
+            // What is wrong is said without the words themselves: they are secret.
+            parsed.credentials = Some(credentials.map_err(|invalid| ConfigError::Url(invalid.to_string()))?);
+            Ok(behind)
+        }
+    }
+}
+
+fn parse_path(place: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
+    let path = parse_credentials(place, parsed)?;
     if !path.starts_with('/') || path.len() < 2 {
         return Err(ConfigError::Url("a Unix socket is written memcache+unix:///absolute/path".to_owned()));
     }
@@ -262,7 +283,7 @@ fn parse_query(query: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
         let options = || OPTIONS.iter().chain(SCHEME_OPTIONS).chain(TLS_OPTIONS);
         let Some((name, set)) = options().find(|(known, _)| *known == name) else {
             let known: Vec<_> = options().map(|(known, _)| *known).collect();
-            return Err(ConfigError::UnknownOption { name: name.to_owned(), known: known.join(", ") });
+            return Err(unknown(name, known.join(", ")));
         };
         if seen.contains(name) && !REPEATABLE.contains(name) {
             return Err(bad(name, value, "it stands there twice"));
@@ -298,6 +319,12 @@ fn bad(name: &'static str, value: &str, why: &'static str) -> ConfigError {
     // Whoever has put a key where its path belongs must not find it in a log.
     let value = if value.contains("-----") { "(the text of a key or certificate)" } else { value };
     ConfigError::BadOption { name, value: value.to_owned(), why }
+}
+
+/// Names have letters and `_`. What has other signs may be the end of a password, and is not said.
+fn unknown(name: &str, known: String) -> ConfigError {
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    ConfigError::UnknownOption { name: if is_name { name } else { "..." }.to_owned(), known }
 }
 
 fn number(name: &'static str, value: &str, least: u64) -> Result<u64, ConfigError> {
@@ -367,6 +394,20 @@ mod tests {
         assert_eq!(names("memcache://A,b:1/"), ["a:11211", "b:1"]);
         assert_eq!(names("MEMCACHE://[::1]:5,10.0.0.1?timeout_ms=5"), ["[::1]:5", "10.0.0.1:11211"]);
         assert_eq!(names("memcache+unix:///run/my%20cache.sock"), ["/run/my cache.sock"]);
+        assert_eq!(names("memcache+unix:///run/cache@main.sock"), ["/run/cache@main.sock"]);
+    }
+
+    #[test]
+    fn every_scheme_has_a_place_for_credentials() {
+        for place in ["memcache://%@cache-1", "memcache+unix://%@/run/a.sock", "memcache+file://%@/etc/servers"] {
+            let parsed = |user_info| parse_url(&place.replace('%', user_info));
+            let found = parsed("ada:l%2Cv%40%2F").unwrap();
+            assert!(found.credentials.is_some() && found.servers.len() + found.sources.len() == 1, "{place}");
+            for user_info in ["ada:secret/", "ada:secret,", "ada:secret@", ":secret", "ada:secret%00"] {
+                let error = parsed(user_info).map(|_| ()).expect_err(place).to_string();
+                assert!(!error.contains("secret"), "{place}: {error}");
+            }
+        }
     }
 
     #[test]
@@ -443,11 +484,21 @@ mod tests {
             ("memcache://a?version=x", "version"),
             ("memcache://a?opaque=%4", "hexadecimal"),
             ("memcache://u%20:secret@a", "user"),
+            ("memcache://ada:secret", "port"),
+            ("memcache://ada:secret%40host", "port"),
+            ("memcache://ada:top:secret", "ada:..."),
+            ("memcache://cache-1,ada:secret%40host:11211", "ada:..."),
+            ("memcache://ada:1234?secret%40host", "unknown"),
+            ("ada:secret://x@h", "scheme"),
+            ("secret@h://x", "scheme"),
             ("memcache://user:secret?ret@host", "%3F"),
             ("memcache://user:1234?secret@host", "%3F"),
             ("memcache://u:p@a,u:secret@b", "once"),
             ("memcache://a,user:secret@b", "once"),
             ("memcache+unix://relative", "absolute"),
+            ("memcache+unix://u:secret@relative", "absolute"),
+            ("memcache+unix://u:secret@", "absolute"),
+            ("memcache+unix://u:secret/run/a.sock", "absolute"),
         ] {
             let error = parse_url(url).map(|_| ()).expect_err(url).to_string();
             assert!(error.contains(part), "{url}: {error}");

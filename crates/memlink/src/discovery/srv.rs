@@ -49,7 +49,8 @@ impl Srv {
             Address::Tcp { host, port: 1 } if !name.contains(':') && host.len() <= NAME_LEN_MAX => {
                 Ok(Srv { name: host, name_servers: Vec::new() })
             }
-            _ => Err(AddressError::Host(name.to_owned()).into()),
+            // Behind a colon may be a password.
+            _ => Err(AddressError::Host(name.split(':').next().unwrap_or_default().to_owned()).into()),
         }
     }
 

@@ -23,10 +23,12 @@ pub enum AddressError {
     /// There is no host in front of the port.
     #[error("the address {0:?} has no host; write host, host:port or [ipv6]:port")]
     NoHost(String),
-    /// The port is not a number from 1 to 65535.
-    #[error("the port {0:?} is not a number from 1 to 65535")]
+    /// The port is not a number from 1 to 65535. As it was written, if it is five digits or fewer: anything else may be the password of a
+    /// URL that lacks its `@`, and stands in no error.
+    #[error("the port {0:?} is not a number from 1 to 65535; a user and a password stand in front of an @")]
     Port(String),
-    /// An IPv6 literal is not one, or lacks its brackets.
+    /// An IPv6 literal is not one, or lacks its brackets. As it was written if it has brackets, else up to its first colon: what follows
+    /// may be a password.
     #[error("the address {0:?} is not valid; an IPv6 address with a port is written [::1]:11211")]
     Ipv6(String),
     /// A character that no host name has.
@@ -88,16 +90,22 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), AddressError> {
     match text.split_once(':') {
         None => Ok((text, None)),
         Some((_, rest)) if rest.contains(':') && is_ipv6(text) => Ok((text, None)),
-        Some((_, rest)) if rest.contains(':') => Err(AddressError::Ipv6(text.to_owned())),
+        Some((begin, rest)) if rest.contains(':') => Err(AddressError::Ipv6(format!("{begin}:..."))),
         Some((host, port)) => Ok((host, Some(port))),
     }
 }
+
+/// Digits of the largest port.
+const PORT_LEN_MAX: usize = 5;
 
 fn parse_port(digits: &str) -> Result<u16, AddressError> {
     let only_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     match digits.parse::<u16>() {
         Ok(port) if only_digits && port != 0 => Ok(port),
-        _ => Err(AddressError::Port(digits.to_owned())),
+        _ if digits.len() <= PORT_LEN_MAX && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(AddressError::Port(digits.to_owned()))
+        }
+        _ => Err(AddressError::Port("...".to_owned())),
     }
 }
 
@@ -140,6 +148,24 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), shown, "{text}");
         }
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_in_no_error() {
+        for text in [
+            "ada:sesame",
+            "ada:sesame%40host",
+            "ada:1sesame",
+            "ada:0123456789",
+            "ada:ses:ame",
+            ":sesame",
+            "[::1]:sesame",
+        ] {
+            let error = text.parse::<Address>().expect_err(text);
+            let shown = format!("{error} {error:?}");
+            assert!(!["sesame", "ses:", "ame", "0123"].iter().any(|part| shown.contains(part)), "{text}: {shown}");
+        }
+        assert!("a:70000".parse::<Address>().unwrap_err().to_string().contains("\"70000\""));
     }
 
     #[test]

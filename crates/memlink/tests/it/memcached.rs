@@ -59,11 +59,15 @@ impl Memcached {
 
     /// On a Unix socket instead of a port.
     pub(crate) fn start_unix() -> Memcached {
+        Memcached::start_unix_with(&[])
+    }
+
+    pub(crate) fn start_unix_with(options: &[&str]) -> Memcached {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("memlink-{}-{number}.sock", std::process::id()));
         let listen = vec!["-s".to_owned(), path.display().to_string()];
-        Memcached::start_at(listen, &[], 0, None, Some(path))
+        Memcached::start_at(listen, options, 0, None, Some(path))
     }
 
     fn start_at(

@@ -138,6 +138,13 @@ async fn a_server_that_wants_credentials_says_so() {
     }
     let url = format!("memcache://ada:lovelace@{}", memcached.address());
     assert_eq!(Client::connect(&url).await.unwrap().get("k").await.show(), "\"v\"");
+    let memcached = Memcached::start_unix_with(&["-Y", &file.display().to_string()]);
+    let url = |user_info| format!("memcache+unix://{user_info}{}", memcached.socket_path().display());
+    Client::connect(&url("ada:lovelace@")).await.unwrap().set("k", "v").await.unwrap();
+    for (user_info, part) in [("", "requires authentication"), ("ada:byron@", "user name or the password")] {
+        let error = Client::connect(&url(user_info)).await.map(|_| ()).expect_err("refused");
+        assert!(error.to_string().contains(part) && !error.to_string().contains("byron"), "{error}");
+    }
     std::fs::remove_file(&file).unwrap();
 }
 

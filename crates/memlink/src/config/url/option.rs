@@ -2,7 +2,7 @@
 
 #[cfg(feature = "tls-own-provider")]
 use super::tls;
-use super::{OPTIONS, Parsed, Set};
+use super::{OPTIONS, Parsed, Set, unknown};
 use crate::config::{ConfigError, Settings};
 #[cfg(feature = "tls-own-provider")]
 use crate::transport::Tls;
@@ -63,7 +63,7 @@ fn apply<'a>(
         Some((_, set)) => set(parsed, value),
         None => {
             let known: Vec<_> = options.map(|(known, _)| *known).collect();
-            Err(ConfigError::UnknownOption { name: name.to_owned(), known: known.join(", ") })
+            Err(unknown(name, known.join(", ")))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Parsed, decode};
+use super::{Parsed, decode, parse_credentials};
 use crate::config::{ConfigError, Server};
 
 /// A source of servers, as a URL names it.
@@ -46,7 +46,8 @@ pub(super) fn parse_place(place: &str, parsed: &mut Parsed) -> Result<(), Config
     Ok(())
 }
 
-pub(super) fn parse_file(path: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
+pub(super) fn parse_file(place: &str, parsed: &mut Parsed) -> Result<(), ConfigError> {
+    let path = parse_credentials(place, parsed)?;
     if !path.starts_with('/') || path.len() < 2 {
         return Err(ConfigError::Url("a file of servers is written memcache+file:///absolute/path".to_owned()));
     }

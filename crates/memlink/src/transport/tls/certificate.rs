@@ -104,7 +104,7 @@ fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ` as seconds since 1970.
+/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ` as seconds since 1970; 0 for what was before.
 fn seconds(tag: u8, text: &[u8]) -> Option<u64> {
     let digits = text.strip_suffix(b"Z")?;
     let mut numbers = digits.chunks_exact(2).map(|two| match two {
@@ -118,10 +118,10 @@ fn seconds(tag: u8, text: &[u8]) -> Option<u64> {
         _ => return None,
     };
     let (month, day, hour, minute, second) = (next()?, next()?, next()?, next()?, next()?);
-    Some(days(year, month, day)? * 86_400 + hour * 3_600 + minute * 60 + second)
+    Some(days(year, month, day).map_or(0, |days| days * 86_400 + hour * 3_600 + minute * 60 + second))
 }
 
-/// Days from 1970-01-01 to this day; the year begins in March, so that the leap day is its last.
+/// Days from 1970-01-01 to this day, `None` before; the year begins in March, so that the leap day is its last.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let month_from_march = (month + 9) % 12;
     let year = year.checked_sub(u64::from(month < 3))?;
@@ -159,6 +159,14 @@ mod tests {
         ] {
             assert_eq!(seconds(tag, text.as_bytes()), Some(wanted), "{text}");
             assert_eq!(date(wanted), shown);
+        }
+        for (tag, text) in [
+            (UTC_TIME, "691231235959Z"),
+            (UTC_TIME, "500101000000Z"),
+            (GENERALIZED_TIME, "19491231235959Z"),
+            (GENERALIZED_TIME, "00000101000000Z"),
+        ] {
+            assert_eq!(seconds(tag, text.as_bytes()), Some(0), "{text}");
         }
         for (tag, text) in [(UTC_TIME, "7001010000Z"), (UTC_TIME, "xx0101000000Z"), (INTEGER, "700101000000Z")] {
             assert_eq!(seconds(tag, text.as_bytes()), None, "{text}");

@@ -27,14 +27,21 @@ const SESSIONS_MAX: usize = 1_024;
 const FILE_LEN_MAX: u64 = 1 << 20;
 
 /// What was loaded, shared by all clones.
+///
+/// ```text
+///   dial, files --> reading (waits without a thread) --> loading (a thread that may block) --> known
+///   dial, none  ----------------------------------------------------------------------------> known
+///   reload      ---------------------------------------> loading ---------------------------> known
+/// ```
 #[derive(Default)]
 pub(super) struct State {
+    /// Held for a moment, never while something is read: it is asked for where nothing may block.
     known: Mutex<Known>,
+    /// Held by whoever reads files or the system's authorities, for as long as a disk takes.
+    loading: Mutex<()>,
     /// One look at the files at a time, by a thread that may hang for as long as a disk does: whoever dials meanwhile waits here, and
     /// holds none.
     reading: Arc<tokio::sync::Mutex<()>>,
-    /// Apart from the rest, which is held while files are read: it is asked for where nothing may block.
-    complaint: Mutex<Option<Arc<str>>>,
 }
 
 #[derive(Default)]
@@ -44,9 +51,12 @@ struct Known {
     refused: Option<u64>,
     complaint: Option<Arc<str>>,
     /// Those of the system: read once, and when a reload is asked for.
-    system_roots: Option<Arc<Vec<CertificateDer<'static>>>>,
+    system_roots: Option<Certificates>,
 }
 
+type Certificates = Arc<Vec<CertificateDer<'static>>>;
+
+#[derive(Clone)]
 struct Loaded {
     config: Arc<ClientConfig>,
     /// Of all files' contents.
@@ -64,7 +74,7 @@ impl Tls {
     async fn config(&self, ends: Instant) -> io::Result<Arc<ClientConfig>> {
         let this = self.clone();
         if !this.options.has_files() {
-            return this.state.lock().current(&this.options).map_err(io::Error::other);
+            return this.state.current(&this.options).map_err(io::Error::other);
         }
         let timed_out =
             |_| io::Error::new(io::ErrorKind::TimedOut, "the dial timed out while the files of TLS were read");
@@ -72,12 +82,7 @@ impl Tls {
         let load = tokio::task::spawn_blocking(move || {
             // It is the thread's, not the dial's, which may be given up before.
             let _turn = turn;
-            let mut known = this.state.lock();
-            let config = known.look(&this.options);
-            if let Some(complaint) = known.complaint.take() {
-                *this.state.complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(complaint);
-            }
-            config
+            this.state.look(&this.options)
         });
         timeout_at(ends, load).await.map_err(timed_out)?.map_err(io::Error::other)?.map_err(io::Error::other)
     }
@@ -85,7 +90,7 @@ impl Tls {
     /// Loads everything for the first time.
     pub(crate) fn check(&self) -> Result<(), TlsError> {
         self.options.server_name(None)?;
-        self.state.lock().current(&self.options).map(|_| ())
+        self.state.current(&self.options).map(|_| ())
     }
 
     /// Whether the server at `address` has a name that can be in a certificate.
@@ -103,81 +108,115 @@ impl Tls {
 
     /// Why new contents of files are not used, once for each.
     pub(crate) fn take_complaint(&self) -> Option<Arc<str>> {
-        self.state.complaint.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.state.lock().complaint.take()
     }
 }
 
 impl State {
-    /// Nothing foreign runs under it but rustls' reading of a key, so it cannot be poisoned half-way.
+    /// Nothing foreign runs under it, so it cannot be poisoned half-way.
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn reload(&self, options: &Options) -> Result<(), TlsError> {
-        let mut known = self.lock();
-        let system_roots = known.system_roots.take();
-        let loaded = known.load(options);
-        match loaded {
-            Ok(loaded) => {
-                (known.loaded, known.refused, known.complaint) = (Some(loaded), None, None);
-                Ok(())
-            }
-            Err((_, error)) => {
-                known.system_roots = system_roots;
-                Err(error)
-            }
-        }
+    /// Guards nothing but the order of those who load.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Known {
-    fn current(&mut self, options: &Options) -> Result<Arc<ClientConfig>, TlsError> {
-        if self.loaded.is_none() {
-            self.loaded = Some(self.load(options).map_err(|(_, error)| error)?);
+    fn loaded(&self) -> Option<Loaded> {
+        self.lock().loaded.clone()
+    }
+
+    /// What is in use, loaded if nothing is.
+    fn current(&self, options: &Options) -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(loaded) = self.loaded() {
+            return Ok(loaded.config);
         }
-        self.loaded.as_ref().map(|loaded| loaded.config.clone()).ok_or(TlsError::Options("nothing is loaded"))
+        let _turn = self.turn();
+        match self.loaded() {
+            Some(loaded) => Ok(loaded.config),
+            None => self.load(options, self.system_roots()),
+        }
     }
 
     /// Looks whether files have changed. What cannot be used changes nothing.
-    fn look(&mut self, options: &Options) -> Result<Arc<ClientConfig>, TlsError> {
-        let Some(loaded) = &self.loaded else { return self.current(options) };
-        let good = loaded.config.clone();
+    fn look(&self, options: &Options) -> Result<Arc<ClientConfig>, TlsError> {
+        let _turn = self.turn();
+        let Some(Loaded { config: good, contents: before }) = self.loaded() else {
+            return self.load(options, self.system_roots());
+        };
         let read = read(options);
         let contents = read.as_ref().map_or_else(|error| hash(&error.to_string()), |read| read.hash());
-        if contents == loaded.contents {
-            self.refused = None;
+        if contents == before {
+            self.lock().refused = None;
             return Ok(good);
         }
-        if self.refused == Some(contents) {
+        if self.lock().refused == Some(contents) {
             return Ok(good);
         }
-        match read.and_then(|read| self.build(options, &read)) {
+        let mut loader = Loader { options, system_roots: self.system_roots() };
+        match read.and_then(|read| loader.build(&read)) {
             Ok(config) => {
-                (self.loaded, self.refused) = (Some(Loaded { config: config.clone(), contents }), None);
+                self.put(Loaded { config: config.clone(), contents }, loader.system_roots);
                 Ok(config)
             }
             Err(error) => {
-                (self.refused, self.complaint) = (Some(contents), Some(error.to_string().into()));
+                let mut known = self.lock();
+                (known.refused, known.complaint) = (Some(contents), Some(error.to_string().into()));
                 Ok(good)
             }
         }
     }
 
-    fn load(&mut self, options: &Options) -> Result<Loaded, (u64, TlsError)> {
-        let read = read(options).map_err(|error| (0, error))?;
-        let contents = read.hash();
-        let config = self.build(options, &read).map_err(|error| (contents, error))?;
-        Ok(Loaded { config, contents })
+    /// Reads everything, the system's authorities too. What cannot be used changes nothing.
+    pub(super) fn reload(&self, options: &Options) -> Result<(), TlsError> {
+        let _turn = self.turn();
+        self.load(options, None)?;
+        self.lock().complaint = None;
+        Ok(())
     }
 
-    fn build(&mut self, options: &Options, contents: &Contents) -> Result<Arc<ClientConfig>, TlsError> {
+    /// To be called by whose turn it is.
+    fn load(&self, options: &Options, system_roots: Option<Certificates>) -> Result<Arc<ClientConfig>, TlsError> {
+        let contents = read(options)?;
+        let mut loader = Loader { options, system_roots };
+        let config = loader.build(&contents)?;
+        self.put(Loaded { config: config.clone(), contents: contents.hash() }, loader.system_roots);
+        Ok(config)
+    }
+
+    fn put(&self, loaded: Loaded, system_roots: Option<Certificates>) {
+        let mut known = self.lock();
+        let before = known.loaded.replace(loaded);
+        known.system_roots = system_roots;
+        known.refused = None;
+        drop(known);
+        // It may hold a user's resolver.
+        drop(before);
+    }
+
+    fn system_roots(&self) -> Option<Certificates> {
+        self.lock().system_roots.clone()
+    }
+}
+
+/// Makes a configuration, where it may block.
+struct Loader<'a> {
+    options: &'a Options,
+    /// What is known of them, or what was read.
+    system_roots: Option<Certificates>,
+}
+
+impl Loader<'_> {
+    fn build(&mut self, contents: &Contents) -> Result<Arc<ClientConfig>, TlsError> {
+        let options = self.options;
         if let Some(config) = &options.config {
             return Ok(config.clone());
         }
         let provider = options.provider()?;
         let sha256 =
             sha256(&provider).ok_or(TlsError::Options("the provider has no SHA-256, which pins are made of"))?;
-        let (trust, pins) = (self.trust(options, contents, &provider)?, options.pins.clone());
+        let (trust, pins) = (self.trust(contents, &provider)?, options.pins.clone());
         let checks_name = !options.any_name;
         let verifier = Verifier { trust, pins, checks_name, sha256, provider: provider.clone() };
         let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -202,12 +241,8 @@ impl Known {
         Ok(Arc::new(config))
     }
 
-    fn trust(
-        &mut self,
-        options: &Options,
-        contents: &Contents,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Trust, TlsError> {
+    fn trust(&mut self, contents: &Contents, provider: &Arc<CryptoProvider>) -> Result<Trust, TlsError> {
+        let options = self.options;
         if options.any_certificate {
             return Ok(Trust::Anyone);
         }
@@ -222,7 +257,8 @@ impl Known {
             for cert in certificates(source, pem)? {
                 named.push(cert.clone());
                 // rustls would trust whatever a root has signed; a server's own certificate is trusted as it is and for nothing more.
-                let may_sign = Certificate::read(&cert).is_none_or(|cert| cert.is_authority);
+                // Of one that cannot be read nobody knows that it may sign.
+                let may_sign = Certificate::read(&cert).is_some_and(|cert| cert.is_authority);
                 let added = match may_sign {
                     true => roots.add(cert),
                     false => ParsedCertificate::try_from(&cert).map(|_| ()),
@@ -245,7 +281,7 @@ impl Known {
         Ok(Trust::Chain { chains, named })
     }
 
-    fn system_roots(&mut self) -> Result<Arc<Vec<CertificateDer<'static>>>, TlsError> {
+    fn system_roots(&mut self) -> Result<Certificates, TlsError> {
         if let Some(roots) = &self.system_roots {
             return Ok(roots.clone());
         }
@@ -340,6 +376,9 @@ fn hash(value: &impl std::hash::Hash) -> u64 {
 }
 
 fn read(options: &Options) -> Result<Contents, TlsError> {
+    if options.config.is_some() {
+        return Ok(Contents { roots: Vec::new(), identity: None });
+    }
     let roots = options.roots.iter().map(Source::read).collect::<Result<_, _>>()?;
     let identity = match &options.identity {
         Identity::Pem { cert, key } => Some((cert.read()?, key.read()?)),
@@ -384,8 +423,43 @@ mod tests {
     use super::*;
 
     /// Held by a test, this is a disk that does not answer: whoever looks at the files waits for it.
-    fn hang(tls: &Tls) -> MutexGuard<'_, Known> {
-        tls.state.lock()
+    fn hang(tls: &Tls) -> MutexGuard<'_, ()> {
+        tls.state.turn()
+    }
+
+    /// A dial without files asks in the task of its link.
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_reload_that_hangs_holds_up_no_dial_without_files() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let tls = Tls::new().ca_pem(certificate());
+        tls.check().expect("it is a certificate");
+        let _hanging = hang(&tls);
+        // Asked by another thread, so that a lock that is held would end the test and not hang it.
+        let (done, is_done) = std::sync::mpsc::channel();
+        let dialling = tls.clone();
+        std::thread::spawn(move || {
+            let config = runtime.block_on(dialling.config(Instant::now() + Duration::from_secs(20)));
+            done.send(config.is_ok() && dialling.take_complaint().is_none())
+        });
+        assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(true));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn beside_a_configuration_of_rustls_no_file_is_read() {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = Arc::new(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+        let tls =
+            Tls::from_config(config).ca_file("/nowhere/ca.pem").client_cert_files("/nowhere/a.pem", "/nowhere/a.key");
+        assert_eq!((tls.check(), tls.reload()), (Ok(()), Ok(())));
+    }
+
+    #[cfg(feature = "tls")]
+    fn certificate() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        rcgen::CertificateParams::new(["a".to_owned()]).unwrap().self_signed(&key).unwrap().pem()
     }
 
     /// Two threads may block here. Before, two dials were enough to take them from everybody else.

@@ -42,9 +42,10 @@ use load::State;
 ///
 /// # Files change, programs stay
 ///
-/// Files are looked at whenever a server is dialled, and new contents are used from that dial on. Contents that cannot be used, be it
+/// Files are looked at when the client is built, whenever a server is dialled, and by [`reload`](Tls::reload); at no other time, so a
+/// program whose connections stand notices nothing by itself. New contents are used from that dial on. Contents that cannot be used, be it
 /// that one of two files is written and the other is not yet, change nothing: the last good ones stay in use, and
-/// [`Event::TlsFilesRefused`](crate::Event) says why. [`reload`](Tls::reload) does the same at once.
+/// [`Event::TlsFilesRefused`](crate::Event) says why. [`reload`](Tls::reload) reads them at once.
 /// [`Cluster::renew`](crate::generic::Cluster::renew) moves connections that are open to the new ones.
 ///
 /// Clones of one value share what was loaded, and the sessions to be resumed.
@@ -156,7 +157,8 @@ impl Tls {
         Tls { options: Options::default(), state: Arc::default() }
     }
 
-    /// Takes a configuration of rustls as it is. All other options but [`name`](Tls::name) are without effect.
+    /// Takes a configuration of rustls as it is. All other options but [`name`](Tls::name) are without effect: files that they name
+    /// are not read.
     #[must_use]
     pub fn from_config(config: Arc<ClientConfig>) -> Tls {
         Tls::new().with(|options| options.config = Some(config))

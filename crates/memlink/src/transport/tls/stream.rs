@@ -39,6 +39,8 @@ pub(crate) struct TlsStream {
     end: Option<io::Error>,
     /// Sending has failed after bytes were taken: the next call that sends tells it, because those bytes count as written.
     failed: Option<io::Error>,
+    /// rustls did not take all of what it was given last: what is given next may begin in the midst of a value.
+    is_cut: bool,
     wear: Wear,
 }
 
@@ -48,7 +50,7 @@ const FIRST_LEN: usize = 64;
 /// Most that a handshake may take, both chains of certificates included.
 const HANDSHAKE_LEN_MAX: usize = 256 * 1024;
 
-/// From so many bytes on the last one is sent apart: less than this memcached reads at once.
+/// From so many bytes on the last one is sent apart: less than this memcached reads at once, where it begins with a command.
 const MUCH: usize = 1024;
 
 /// Smallest and largest read, as for plain connections: it grows with what comes.
@@ -82,6 +84,7 @@ impl TlsStream {
             is_proved: false,
             end: None,
             failed: None,
+            is_cut: false,
             wear: Wear::new(),
         };
         match timeout_at(ends, std::future::poll_fn(|cx| stream.poll_handshake(cx))).await {
@@ -158,9 +161,7 @@ impl TlsStream {
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, space: &mut dyn BufMut) -> Poll<io::Result<usize>> {
         if self.session.wants_write() {
             // An answer that met a full socket. Whether or not it leaves now, this task comes by again.
-            if let Poll::Ready(Err(error)) = self.poll_send(cx) {
-                self.failed = Some(error);
-            }
+            self.send_beside(cx);
         }
         let mut copied = 0;
         loop {
@@ -190,7 +191,7 @@ impl TlsStream {
             let decrypted = self.decrypt();
             if self.session.wants_write() {
                 // Whether or not all of it leaves now: this task comes by again, and tries first.
-                let _ = self.poll_send(cx);
+                self.send_beside(cx);
             }
             self.end = decrypted.err();
         }
@@ -222,9 +223,7 @@ impl TlsStream {
         ready!(self.poll_send(cx))?;
         let n = self.encrypt(slices)?;
         // Some of them may have left, whatever becomes of the others: an error here would make them all count as not written.
-        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
-            self.failed = Some(error);
-        }
+        self.send_beside(cx);
         Poll::Ready(Ok(n))
     }
 
@@ -232,11 +231,19 @@ impl TlsStream {
     ///
     /// The last byte of much goes in a record of its own: memcached (1.6.18) reads of a value what it lacks and then waits for its
     /// socket, with the rest of that record, commands behind the value, inside OpenSSL already. Another record in the socket
-    /// makes it come back.
+    /// makes it come back. So it is with the rest of much, however short that is: it may begin within the value.
     fn encrypt(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
+        let is_much = len >= MUCH || self.is_cut;
+        let n = self.encrypt_pieces(slices, is_much)?;
+        self.is_cut = n < len;
+        Ok(n)
+    }
+
+    /// The last byte in a record of its own, or all of it as it comes.
+    fn encrypt_pieces(&mut self, slices: &[IoSlice<'_>], is_much: bool) -> io::Result<usize> {
         let mut writer = self.session.writer();
-        let Some((last, before)) = slices.split_last().filter(|(last, _)| len >= MUCH && last.len() > 1) else {
+        let Some((last, before)) = slices.split_last().filter(|(last, _)| is_much && last.len() > 1) else {
             return writer.write_vectored(slices);
         };
         let (body, end) = last.split_at(last.len() - 1);
@@ -262,6 +269,14 @@ impl TlsStream {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
         self.socket.poll_flush(cx)
+    }
+
+    /// Sends what there is, beside something else. An error is kept for the next call that sends: a stream of a user's own need not
+    /// fail a second time.
+    fn send_beside(&mut self, cx: &mut Context<'_>) {
+        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+            self.failed = Some(error);
+        }
     }
 
     /// Hands records to the socket until there are none.
@@ -349,5 +364,50 @@ impl io::Write for Ahead<'_, '_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use rustls::RootCertStore;
+    use rustls::crypto::ring::default_provider;
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// A reply to what came needs to be sent at the same time, and the stream would take it.
+    #[tokio::test]
+    async fn an_error_of_sending_outlives_reads() {
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let mut stream = TlsStream {
+            socket: Box::new(Transport::Other(Box::pin(near))),
+            session: ClientConnection::new(Arc::new(config), "cache".try_into().unwrap()).unwrap(),
+            about: About { shows_certificate: false },
+            cipher: Vec::new(),
+            taken: 0,
+            read_len: READ_LEN_MIN,
+            first: [0; FIRST_LEN],
+            received: 0,
+            is_proved: false,
+            end: None,
+            failed: None,
+            is_cut: false,
+            wear: Wear::new(),
+        };
+        std::future::poll_fn(|cx| stream.poll_flush(cx)).await.unwrap();
+        assert!(!stream.session.wants_write(), "the hello has left");
+        stream.failed = Some(io::ErrorKind::BrokenPipe.into());
+        // It is answered by an alert.
+        far.write_all(b"noise that is no record").await.unwrap();
+        let mut space = Vec::new();
+        let read = std::future::poll_fn(|cx| stream.poll_read(cx, &mut space)).await;
+        assert!(read.is_err() && stream.session.wants_write(), "{read:?}");
+        let sent = std::future::poll_fn(|cx| stream.poll_flush(cx)).await;
+        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     /// It may sign others, as what `openssl req -x509` makes.
     Authority,
     ExpiredAuthority,
+    /// From before there were computers' times: 1970.
+    Ancient,
 }
 
 impl Authority {
@@ -86,6 +88,7 @@ fn params(kind: Kind, names: &[&str]) -> CertificateParams {
     (params.not_before, params.not_after) = match kind {
         Kind::Expired | Kind::ExpiredAuthority => (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 2, 3)),
         Kind::NotYetValid => (date_time_ymd(2996, 4, 5), date_time_ymd(2999, 1, 1)),
+        Kind::Ancient => (date_time_ymd(1955, 1, 1), date_time_ymd(2990, 1, 1)),
         _ => (date_time_ymd(2020, 1, 1), date_time_ymd(2990, 1, 1)),
     };
     params

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use memlink::{Client, Server, Settings, Tls};
+use memlink::{Client, Server, Settings, Tls, TlsPin};
 
 use super::authority::Authority;
 
@@ -99,4 +99,21 @@ fn what_is_wrong_with_files_and_options_is_said_when_the_client_is_built() {
         .settings(Settings::default().tls(good))
         .build()
         .unwrap();
+}
+
+/// A pin that is set in code, and then a URL, or the other way round.
+#[test]
+fn tls_that_was_set_in_code_stays() {
+    let pinned = || Settings::default().tls(Tls::new().ca_file("/mine.pem").pin(TlsPin::Key([7; 32])));
+    let url = "memcaches://a?tls_name=cache";
+    for (builder, parts) in [
+        (Client::builder().settings(pinned()).url(url).unwrap(), &["/mine.pem", "Key([7", "\"cache\""][..]),
+        (Client::builder().settings(pinned()).url("memcaches://a").unwrap(), &["/mine.pem", "Key([7"]),
+        (Client::builder().settings(pinned()).url("memcache://a").unwrap(), &["/mine.pem", "Key([7"]),
+        (Client::builder().url(url).unwrap().settings(pinned()), &["/mine.pem", "Key([7"]),
+        (Client::builder().url(url).unwrap().settings(Settings::default()), &["\"cache\""]),
+    ] {
+        let shown = format!("{builder:?}");
+        assert!(parts.iter().all(|part| shown.contains(part)), "{shown}");
+    }
 }

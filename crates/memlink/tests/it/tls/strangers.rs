@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use memlink::{Client, ErrorKind, Limits, Outcome, Settings, Tls};
+use memlink::{Client, ErrorKind, Limits, Outcome, Settings, Tls, TlsVersion};
 
 use super::authority::{Authority, Issued, Kind, self_signed};
+use super::files::Folder;
 use super::peer::{Manner, Peer};
+use crate::memcached::Memcached;
 use crate::wait::until;
 
 /// Stands in the key and the value of every user's command here.
@@ -115,6 +117,54 @@ async fn twelve_kinds_of_bad_peers_hear_nothing_of_users() {
     }
     println!("{refused} of {all} kinds refused, bytes of users' commands at the peers: {leaked}");
     assert_eq!((refused, leaked), (12, 0));
+}
+
+/// What a real memcached can be of these. It says itself what it has heard: it is asked by one who trusts anybody, and is trusted.
+#[tokio::test]
+async fn bad_memcached_processes_hear_nothing_of_users() {
+    Memcached::must_speak_tls();
+    let (authority, other, folder) = (Authority::new("ours"), Authority::new("another"), Folder::new());
+    let trusting = || Tls::new().ca_pem(&authority.pem);
+    let (ours, theirs) = (authority.issue(&["client"]), other.issue(&["client"]));
+    let (late, early) =
+        (authority.issue_as(Kind::Expired, &["client"]), authority.issue_as(Kind::NotYetValid, &["client"]));
+    let with = |issued: &Issued| trusting().client_cert_pem(&issued.cert, &issued.key);
+    let of = |kind| authority.issue_as(kind, NAMES);
+    let good = || authority.issue(NAMES);
+    let both = |tls: Tls| [TlsVersion::V1_2, TlsVersion::V1_3].map(|version| tls.clone().versions(version, version));
+    let one_sided: [(&str, Issued, Tls, &[&str]); 6] = [
+        ("wrong name", authority.issue(&["elsewhere"]), trusting(), &["not for the name", "elsewhere"]),
+        ("expired", of(Kind::Expired), trusting(), &["expired at 2021-02-03"]),
+        ("not yet valid", of(Kind::NotYetValid), trusting(), &["not valid yet", "2996-04-05"]),
+        ("self-signed", self_signed(Kind::Good, NAMES), trusting(), &["self-signed"]),
+        ("unknown authority", other.issue(NAMES), trusting(), &["issuer is unknown"]),
+        ("for clients only", of(Kind::ForClientsOnly), trusting(), &["not meant for servers"]),
+    ];
+    let mutual: [(&str, Issued, Tls, &[&str]); 4] = [
+        ("no client certificate", good(), trusting(), &["client certificate"]),
+        ("one of another authority", good(), with(&theirs), &["refused the client certificate"]),
+        ("an expired one", good(), with(&late), &["refused the client certificate"]),
+        ("one that is not yet valid", good(), with(&early), &["refused the client certificate"]),
+    ];
+    let ca = folder.write("ca.pem", &authority.pem);
+    let wants = format!(",ssl_ca_cert={},ssl_verify_mode=2", ca.display());
+    let kinds = one_sided.map(|case| (case, "")).into_iter().chain(mutual.map(|case| (case, &*wants)));
+    let patient = |tls| settings(tls).dial_timeout(Duration::from_secs(20));
+    for ((what, shows, tls, parts), wants) in kinds {
+        let (cert, key) = (folder.write("cert.pem", &shows.cert), folder.write("key.pem", &shows.key));
+        let own = format!("ssl_chain_cert={},ssl_key={}{wants}", cert.display(), key.display());
+        let memcached = Memcached::start_with(&["-Z", "-o", &own]);
+        for tls in both(tls) {
+            let client = Client::builder().server(memcached.server()).settings(patient(tls)).build().expect("options");
+            let error = client.set(SECRET, SECRET).await.expect_err(what);
+            assert_eq!((error.kind(), error.outcome()), (ErrorKind::Refused, Outcome::NotSent), "{what}: {error}");
+            assert!(parts.iter().all(|part| error.to_string().contains(part)), "{what}: {error}");
+        }
+        let anybody = Tls::new().dangerous_accept_any_certificate().client_cert_pem(&ours.cert, &ours.key);
+        let asking = memcached.client_with(patient(anybody)).await;
+        let heard = asking.server_stats().await.remove(0).reply.expect("it answers");
+        assert_eq!((heard.get("cmd_set"), heard.get("total_items")), (Some("0"), Some("0")), "{what}");
+    }
 }
 
 /// The name that counts is the one that is wanted, whatever was dialled.
