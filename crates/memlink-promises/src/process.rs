@@ -1,0 +1,31 @@
+//! What this process holds, as Linux tells it.
+
+use crate::Failure;
+
+/// Open descriptors.
+pub(crate) fn descriptors() -> Result<usize, Failure> {
+    // The one by which they are listed is among them each time.
+    Ok(std::fs::read_dir("/proc/self/fd")?.count())
+}
+
+/// Threads.
+pub(crate) fn threads() -> Result<usize, Failure> {
+    status("Threads:")
+}
+
+/// Memory in use, in KiB.
+pub(crate) fn resident_kib() -> Result<usize, Failure> {
+    status("VmRSS:")
+}
+
+/// Tasks of this runtime that have not ended.
+pub(crate) fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+fn status(name: &str) -> Result<usize, Failure> {
+    let text = std::fs::read_to_string("/proc/self/status")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|rest| rest.split_whitespace().next()).ok_or("/proc/self/status has no such line")?;
+    Ok(number.parse()?)
+}
