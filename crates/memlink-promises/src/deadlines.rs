@@ -16,6 +16,8 @@ use crate::{Checked, Failure, Report, Size};
 /// Callers of each kind of server.
 const CALLERS: u64 = 64;
 
+const NOTHING_READ: &str = "nothing read";
+
 /// How much later than a bare timer's worst.
 const BOUND: Duration = Duration::from_millis(50);
 
@@ -26,7 +28,7 @@ fn settings() -> Settings {
         stall_timeout: hour,
         abandoned_max: usize::MAX,
         abandoned_age_max: hour,
-        in_flight_max: 10_000,
+        in_flight_max: 4_000,
         ..Limits::default()
     };
     let tcp = TcpOptions { send_buffer: Some(4096), ..TcpOptions::default() };
@@ -43,17 +45,18 @@ pub(crate) async fn run(size: Size) -> Checked {
     let blocked =
         TestServer::builder().socket_buffers(4096).fault(Fault::stop_reading().key_prefix("k")).start().await?;
     let mut clients = vec![("a stopped memcached", stopped.clone())];
-    for (name, server) in [("a frozen connection", &frozen), ("a trickle", &trickling), ("nothing read", &blocked)] {
+    for (name, server) in [("a frozen connection", &frozen), ("a trickle", &trickling), (NOTHING_READ, &blocked)] {
         clients.push((name, builder_of(&[server], settings())?.connect().await?));
     }
     memcached.freeze().await?;
 
     let left = Arc::new(AtomicU64::new(calls));
     let mut callers = Vec::new();
-    for (kind, (_, client)) in clients.iter().enumerate() {
+    for (kind, (name, client)) in clients.iter().enumerate() {
         callers.extend((0..CALLERS).map(|number| {
             let seed = number + kind as u64 * CALLERS;
-            tokio::spawn(call(client.clone(), Arc::clone(&left), seed))
+            let sets = if *name == NOTHING_READ { 5 } else { 0 };
+            tokio::spawn(call(client.clone(), Arc::clone(&left), seed, sets))
         }));
     }
     let mut seen: Vec<_> = clients.iter().map(|_| Seen::default()).collect();
@@ -81,6 +84,7 @@ pub(crate) async fn run(size: Size) -> Checked {
     report.must(left == 0, || format!("{left} commands are not accounted for"));
     report.injected("calls past their deadline", all.late, calls / 4);
     report.injected("of them not sent", all.not_sent, calls / 100);
+    report.injected("of them unknown", all.late - all.not_sent, calls / 100);
     report.reached = format!(
         "{} calls, overrun {} ({}); bare timers: {}",
         all.overrun.len(),
@@ -121,8 +125,8 @@ impl Seen {
     }
 }
 
-/// Calls, each of them beside a timer of the same time.
-async fn call(client: Client, left: Arc<AtomicU64>, seed: u64) -> Seen {
+/// Calls, each of them beside a timer of the same time; of ten so many are sets of what fills all buffers.
+async fn call(client: Client, left: Arc<AtomicU64>, seed: u64, sets: u32) -> Seen {
     let mut dice = Rng::with_seed(seed);
     let mut seen = Seen::default();
     let value = bytes::Bytes::from(vec![b'x'; 20_000]);
@@ -136,8 +140,8 @@ async fn call(client: Client, left: Arc<AtomicU64>, seed: u64) -> Seen {
         };
         let asked = async {
             let error = match dice.u32(..10) {
-                0..5 => client.get(&key).timeout(time).await.err(),
-                5..8 => client.set(&key, value.clone()).timeout(time).await.err(),
+                n if n < sets => client.set(&key, value.clone()).timeout(time).await.err(),
+                0..8 => client.get(&key).timeout(time).await.err(),
                 _ => {
                     let keys = (0..10).map(|n| format!("{key}-{n}"));
                     client.get_many(keys).timeout(time).await.into_vec().into_iter().find_map(Result::err)

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use fastrand::Rng;
+use futures_util::StreamExt as _;
 use memlink::{Client, Limits};
 
 use crate::memcached::Memcached;
@@ -58,6 +59,10 @@ const REQUESTS: &[(&str, Start)] = requests![
     "get_many with": |c| c.get_many(["k", "n", "large", "nothing", "", "stale"]).with_cas();
     "set_many": |c| c.set_many((0..20).map(|n| (format!("many-{n}"), "v")));
     "delete_many": |c| c.delete_many((0..20).map(|n| format!("many-{n}")));
+    "flush_all": |c| c.flush_all(Some(Duration::from_secs(100_000)));
+    "get_stream": |c| c.get_stream(["k", "n", "large", "nothing", "stale"]).collect::<Vec<_>>();
+    "set_stream": |c| c.set_stream((0..20).map(|n| (format!("many-{n}"), "v"))).collect::<Vec<_>>();
+    "delete_stream": |c| c.delete_stream((0..20).map(|n| format!("many-{n}"))).collect::<Vec<_>>();
     "batch": |c| c.batch().set("b", "1").get("b").increment("b", 1).delete("b").get("k").set("large", vec![0; LARGE]);
 ];
 
@@ -105,7 +110,7 @@ pub(crate) async fn run(size: Size) -> Checked {
     }
     let [asked, harmed, ended] = totals;
     report.injected("drops", by_verb.iter().sum(), drops / 2 * 2);
-    report.injected("of the seldomest verb", by_verb.into_iter().min().unwrap_or_default(), drops / 500);
+    report.injected("of the seldomest verb", by_verb.into_iter().min().unwrap_or_default(), drops / 2_000);
     report.injected("commands cancelled", cancelled, drops / 2);
     report.injected("requests of neighbours", asked, drops / 100);
     report.reached =

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use memlink::{Client, ErrorKind, Limits, Settings};
+use memlink::{Client, ErrorKind, Limits, Outcome, Settings};
 use memlink_testserver::{Fault, TestServer};
 use tokio::time::MissedTickBehavior;
 
-use crate::process::resident_kib;
+use crate::process::{processor, resident_kib};
 use crate::setting::{client_of, imbalance, say, until};
 use crate::{Checked, Failure, Report, Size};
 
@@ -34,6 +34,8 @@ struct Seen {
     started: AtomicU64,
     served: AtomicU64,
     expired: AtomicU64,
+    /// Of these, those that were sent: what the server did for them was in vain.
+    in_vain: AtomicU64,
     full: AtomicU64,
     other: AtomicU64,
     took: Histogram,
@@ -80,13 +82,16 @@ async fn call(client: Client, first: tokio::time::Instant, number: u64, seen: Ar
         ticks.tick().await;
         seen.started.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
-        let counter = match client.get(&key).await.map_err(|error| error.kind()) {
+        let counter = match client.get(&key).await.map_err(|error| (error.kind(), error.outcome())) {
             Ok(_) => {
                 seen.took.note(begun.elapsed());
                 &seen.served
             }
-            Err(ErrorKind::Deadline) => &seen.expired,
-            Err(ErrorKind::QueueFull) => &seen.full,
+            Err((ErrorKind::Deadline, outcome)) => {
+                seen.in_vain.fetch_add(u64::from(outcome != Outcome::NotSent), Ordering::Relaxed);
+                &seen.expired
+            }
+            Err((ErrorKind::QueueFull, _)) => &seen.full,
             Err(_) => &seen.other,
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -115,13 +120,21 @@ pub(crate) async fn run(size: Size) -> Checked {
     let load = Load::start(&client, u64::from(capacity) * 10);
     tokio::time::sleep(second * 5).await;
     let (memory, mut apart) = (resident_kib()?, 0);
+    let (used, idle) = processor()?;
+    let mut served = load.seen.served.load(Ordering::Relaxed);
     for n in 1..=55 {
         tokio::time::sleep(second).await;
         apart = apart.max(resident_kib()?.abs_diff(memory));
         if n % 10 == 0 {
-            say("overload", &format!("{n} of 55 s: {:.0}/s served", load.a_second(&load.seen.served)));
+            let now = load.seen.served.load(Ordering::Relaxed);
+            say(
+                "overload",
+                &format!("{n} of 55 s: {:.0}/s served", (now - served) as f64 / (second * 10).as_secs_f64()),
+            );
+            served = now;
         }
     }
+    let (used, idle) = processor().map(|now| (now.0 - used, now.1 - idle))?;
     let (offered, goodput) = (load.a_second(&load.seen.started), load.a_second(&load.seen.served));
     let ending = tokio::spawn(load.end());
     let load = Load::start(&client, u64::from(capacity) / 2);
@@ -134,6 +147,7 @@ pub(crate) async fn run(size: Size) -> Checked {
 
     report.injected("commands throttled", throttle.injected(), u64::from(capacity) / 10);
     report.injected("requests expired", over.expired.load(Ordering::Relaxed), u64::from(capacity) / 10);
+    report.injected("of them sent", over.in_vain.load(Ordering::Relaxed), 0);
     report.injected("requests refused at once", over.full.load(Ordering::Relaxed), 0);
     let other = over.other.load(Ordering::Relaxed);
     report.must(other == 0, || format!("{other} other errors"));
@@ -146,7 +160,8 @@ pub(crate) async fn run(size: Size) -> Checked {
     report.bound(recovered <= most, || format!("p99 {recovered:.2?} a second later, {baseline:.2?} before"));
     report.reached = format!(
         "{times:.1} times for {:.0?}: goodput {goodput:.0}/s of {peak:.0}/s ({:.1} %), memory moved by {apart} KiB, permits leaked \
-         {leaked}, p99 {baseline:.2?} before and {recovered:.2?} a second after",
+         {leaked}, p99 {baseline:.2?} before and {recovered:.2?} a second after; of the processors' time {used} ticks were used by this \
+         process and {idle} by nobody",
         second * 60,
         100.0 * goodput / peak,
     );

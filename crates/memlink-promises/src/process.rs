@@ -18,6 +18,17 @@ pub(crate) fn resident_kib() -> Result<usize, Failure> {
     status("VmRSS:")
 }
 
+/// Processor time: that of this process, and that which nobody has used. Unit and start are the system's own; differences count.
+pub(crate) fn processor() -> Result<(u64, u64), Failure> {
+    let own = std::fs::read_to_string("/proc/self/stat")?;
+    let own = own.rsplit_once(") ").map(|(_, rest)| rest).ok_or("/proc/self/stat has no name")?;
+    let idle = std::fs::read_to_string("/proc/stat")?;
+    let number =
+        |text: &str, index: usize| text.split_whitespace().nth(index).and_then(|word| word.parse::<u64>().ok());
+    let used = number(own, 11).zip(number(own, 12)).map(|(user, system)| user + system);
+    Ok(used.zip(number(&idle, 4)).ok_or("/proc has no such numbers")?)
+}
+
 /// Tasks of this runtime that have not ended.
 pub(crate) fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
