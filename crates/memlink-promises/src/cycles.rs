@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use memlink::generic::{ConnectFuture, Connector};
-use memlink::{Address, Client, ErrorKind, Outcome, Settings};
+use memlink::{Address, Client, ErrorKind, Outcome};
 use memlink_testserver::{Fault, TestServer};
 
 use crate::memcached::Memcached;
@@ -160,7 +160,7 @@ async fn cycle(world: &World, kind: &str, did: &mut Did) -> Result<(), Failure> 
             world.mute.faults().thaw();
         }
         _ => {
-            let client = builder_of(&[&world.held], Settings::default())?.connect().await?;
+            let client = builder_of(&[&world.held], patient())?.connect().await?;
             interrupt(client, "held", true, did).await?;
         }
     }

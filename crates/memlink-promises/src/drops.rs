@@ -110,7 +110,7 @@ pub(crate) async fn run(size: Size) -> Checked {
     }
     let [asked, harmed, ended] = totals;
     report.injected("drops", by_verb.iter().sum(), drops / 2 * 2);
-    report.injected("of the seldomest verb", by_verb.into_iter().min().unwrap_or_default(), drops / 2_000);
+    report.injected("of the seldomest verb", by_verb.into_iter().min().unwrap_or_default(), drops / 10_000);
     report.injected("commands cancelled", cancelled, drops / 2);
     report.injected("requests of neighbours", asked, drops / 100);
     report.reached =

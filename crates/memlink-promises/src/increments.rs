@@ -52,7 +52,7 @@ struct Told {
 }
 
 pub(crate) async fn run(size: Size) -> Checked {
-    let increments = size.of(100_000);
+    let increments = size.pick(100_000, 3_000);
     let log = Arc::new(Mutex::new(Log::default()));
     let noted = Arc::clone(&log);
     let server = TestServer::builder()
@@ -66,7 +66,7 @@ pub(crate) async fn run(size: Size) -> Checked {
     }
     let lost_reply = server.faults().add(Fault::swallow().verb("ma").chance(CHANCE));
     let lost_request = server.faults().add(Fault::lose().verb("ma").chance(CHANCE));
-    let cut = server.faults().add(Fault::reset().anywhere().verb("ma").chance(CHANCE / 4.0));
+    let cut = server.faults().add(Fault::reset().anywhere().verb("ma").chance(CHANCE / 2.0));
 
     let next = Arc::new(AtomicU64::new(DELTA_MIN));
     let callers = (0..CALLERS)

@@ -115,7 +115,6 @@ pub const CHECKS: [Check; 10] = [
 
 impl Check {
     /// Runs it on a runtime of its own.
-    #[must_use]
     pub fn run(&self, size: Size) -> Report {
         let begun = Instant::now();
         let mut report = self.attempt(size).unwrap_or_else(|failure| {

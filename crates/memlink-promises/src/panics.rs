@@ -26,6 +26,9 @@ const LEAVING: usize = 10;
 
 const BOUND: Duration = Duration::from_millis(10);
 
+/// Who has not been woken by then never will be.
+const FORGOTTEN: Duration = Duration::from_secs(30);
+
 /// Makes the next read of any of its streams panic.
 #[derive(Debug, Clone, Default)]
 struct Trap(Arc<Shared>);
@@ -147,7 +150,8 @@ async fn wake_all(client: &Client, server: &TestServer, end: impl FnOnce()) -> R
     end();
     let mut spread = Spread::default();
     for waiter in waiters {
-        let (has_failed, woken) = waiter.await?;
+        let (has_failed, woken) =
+            tokio::time::timeout(FORGOTTEN, waiter).await.map_err(|_| "a waiter was forgotten")??;
         if !has_failed {
             return Err("a reply that nobody has sent".into());
         }

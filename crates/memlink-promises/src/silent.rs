@@ -7,7 +7,7 @@ use memlink::{Client, Event, Limits, Settings};
 use memlink_testserver::{Fault, TestServer};
 
 use crate::memcached::Memcached;
-use crate::setting::{builder_of, say};
+use crate::setting::builder_of;
 use crate::spread::Spread;
 use crate::{Checked, Failure, Report, Size};
 
@@ -33,16 +33,14 @@ struct Seen {
 }
 
 pub(crate) async fn run(size: Size) -> Checked {
-    let stall_timeout = size.pick(Limits::default().stall_timeout, Duration::from_millis(250));
+    let stall_timeout = size.pick(Limits::default().stall_timeout, Duration::from_secs(1));
     let rounds = size.pick(10, 1);
     let mut report = Report::default();
     let mut words = Vec::new();
     let (mut silenced, mut replaced) = (0, 0);
-    for traffic in TRAFFIC {
-        let mut running = Vec::new();
-        for _ in 0..rounds {
-            running.push(tokio::spawn(replace(traffic, stall_timeout)));
-        }
+    let each = |traffic| (0..rounds).map(move |_| tokio::spawn(replace(traffic, stall_timeout))).collect::<Vec<_>>();
+    let running: Vec<_> = TRAFFIC.into_iter().map(|traffic| (traffic, each(traffic))).collect();
+    for (traffic, running) in running {
         let mut spread = Spread::default();
         for one in running {
             let (took, injected) = one.await??;
@@ -53,7 +51,6 @@ pub(crate) async fn run(size: Size) -> Checked {
         words.push(format!("{traffic:?}: {:.1?}", spread.worst()));
         let most = stall_timeout + BOUND;
         report.bound(spread.worst() <= most, || format!("{traffic:?}: replaced after {:?}", spread.worst()));
-        say("silent", &format!("{traffic:?} is done"));
     }
     let took = stopped(stall_timeout).await?;
     words.push(format!("a stopped memcached, closed after {took:.1?}"));
@@ -68,7 +65,8 @@ pub(crate) async fn run(size: Size) -> Checked {
 fn settings(stall_timeout: Duration, seen: &Arc<Mutex<Seen>>) -> Settings {
     let seen = Arc::clone(seen);
     let limits = Limits { stall_timeout, ..Limits::default() };
-    Settings::default().limits(limits).on_event(move |event| {
+    // Commands are given up and refused as by default; only the first dial has all the time it needs.
+    Settings::default().limits(limits).dial_timeout(Duration::from_secs(30)).on_event(move |event| {
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Closed { .. } if seen.closed.is_none() => seen.closed = Some(Instant::now()),
@@ -85,7 +83,7 @@ async fn replace(traffic: Traffic, stall_timeout: Duration) -> Result<(Duration,
     let server = TestServer::builder().start().await?;
     let seen = Arc::new(Mutex::new(Seen::default()));
     let client = builder_of(&[&server], settings(stall_timeout, &seen))?.connect().await?;
-    client.set("k", "v").await?;
+    client.set("k", "v").timeout(Duration::from_secs(30)).await?;
     let fault = server.faults().add(Fault::freeze().key_prefix("k").once());
     let begun = Instant::now();
     let asking = tokio::spawn(ask(client.clone(), traffic));
@@ -99,7 +97,7 @@ async fn stopped(stall_timeout: Duration) -> Result<Duration, Failure> {
     let memcached = Memcached::start(&["-t", "1"]).await?;
     let seen = Arc::new(Mutex::new(Seen::default()));
     let client = memcached.builder(settings(stall_timeout, &seen))?.connect().await?;
-    client.set("k", "v").await?;
+    client.set("k", "v").timeout(Duration::from_secs(30)).await?;
     memcached.freeze().await?;
     let begun = Instant::now();
     let asking = tokio::spawn(ask(client.clone(), Traffic::Rate(10)));
