@@ -109,7 +109,7 @@ async fn end(world: &World, servers: &[TestServer], operations: u64, size: Size)
     let all = world.account.complaints();
     let mut report = Report::default();
     report.injected("faults", injected, operations / 100);
-    report.injected("kinds of faults", kinds, 20);
+    report.injected("kinds of faults", kinds, size.pick(22, 15));
     report.injected("failed operations", world.failed.load(Ordering::Relaxed), 1);
     report.injected("of them unknown", world.unknown.load(Ordering::Relaxed), 1);
     let opened = client.stats().servers.iter().map(|server| server.counters.opened).sum();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use memlink::{Client, ErrorKind, Limits, Outcome, Settings};
 use memlink_testserver::{Fault, TestServer};
 use tokio::time::MissedTickBehavior;
@@ -172,17 +171,16 @@ pub(crate) async fn run(size: Size) -> Checked {
 async fn leaked(client: &Client, server: &TestServer, room: usize) -> Result<u64, Failure> {
     until("nothing is in flight", || imbalance(client) == 0).await?;
     server.faults().set([Fault::lose().key_prefix("held")]);
-    let keys = (0..room).map(|number| format!("held-{number}"));
-    let one = |key: String| client.get(key).wait_when_full(false).timeout(Duration::from_millis(500)).into_future();
-    let many: Vec<_> = keys.map(one).collect();
-    let (many, more) = futures_util::future::join(join_all(many), async {
-        until("all have room", || client.stats().servers[0].counters.in_flight >= room).await?;
-        Ok::<_, Failure>(one("held-beyond".to_owned()).await)
-    })
-    .await;
-    let is_full = |error: &memlink::Error| error.kind() == ErrorKind::QueueFull;
-    if !more?.is_err_and(|error| is_full(&error)) {
+    // Nobody gives up before all have been seen.
+    let one = |key: String| client.get(key).wait_when_full(false).timeout(Duration::from_secs(60)).into_future();
+    let held: Vec<_> = (0..room).map(|number| tokio::spawn(one(format!("held-{number}")))).collect();
+    let ended = || held.iter().filter(|held| held.is_finished()).count();
+    until("all have room or none", || client.stats().servers[0].counters.in_flight + ended() >= room).await?;
+    let leaked = ended() as u64;
+    let beyond = if leaked == 0 { one("held-beyond".to_owned()).await.err() } else { None };
+    held.into_iter().for_each(|held| held.abort());
+    if leaked == 0 && beyond.is_none_or(|error| error.kind() != ErrorKind::QueueFull) {
         return Err("there is more room than was configured".into());
     }
-    Ok(many.iter().filter(|got| got.as_ref().is_err_and(is_full)).count() as u64)
+    Ok(leaked)
 }
