@@ -46,6 +46,13 @@ pub(super) struct Driven {
 enum Turn {
     Begins,
     Ends,
+    EndsInTime,
+}
+
+impl Turn {
+    fn comes_late(self, now: Tick, timeout: Tick) -> bool {
+        !matches!(self, Turn::EndsInTime) && timeout <= now
+    }
 }
 
 /// As in the client.
@@ -120,7 +127,8 @@ impl World {
             }
             self.drive_read(link, wire, now, woken)?;
         }
-        let driven = self.drive_gathered(link, wire, now, woken, Turn::Ends)?;
+        let turn = if is_due { Turn::EndsInTime } else { Turn::Ends };
+        let driven = self.drive_gathered(link, wire, now, woken, turn)?;
         Ok(Driven { timeout: driven.timeout.min(wire.poll_timeout(self.mutant)), ..driven })
     }
 
@@ -132,7 +140,10 @@ impl World {
         woken: &mut Vec<Waiter>,
         turn: Turn,
     ) -> Result<Driven, Broken> {
-        let driven = self.look_at_callers(link, wire, woken, turn)?;
+        let driven = self.look_at_callers(link, wire, now, woken, turn)?;
+        if turn.comes_late(now, driven.timeout) {
+            return Ok(driven);
+        }
         if let Err(why) = self.drive_write(link, wire, now) {
             self.drive_all_read(link, wire, now, woken)?;
             return Err(why);
@@ -298,6 +309,7 @@ impl World {
         &mut self,
         link: usize,
         wire: &mut Wire,
+        now: Tick,
         woken: &mut Vec<Waiter>,
         turn: Turn,
     ) -> Result<Driven, Broken> {
@@ -310,13 +322,17 @@ impl World {
         {
             return Err(Broken::Malformed(what));
         }
+        let timeout = shared.connection.poll_timeout();
+        if turn.comes_late(now, timeout) {
+            return Ok(Driven { timeout, stop: shared.stop, is_drained: shared.connection.is_drained() });
+        }
         let queued = shared.connection.queued_bytes();
         let waits = match turn {
             Turn::Begins => {
                 wire.linger.end(queued);
                 false
             }
-            Turn::Ends => {
+            Turn::Ends | Turn::EndsInTime => {
                 let handed_over = std::mem::take(&mut wire.handed_over);
                 wire.transmit.is_done() && wire.linger.waits(queued, handed_over)
             }

@@ -75,6 +75,15 @@ enum Turn {
     Begins,
     /// Others get theirs now.
     Ends,
+    /// The same, when all waits have ended that are over.
+    EndsInTime,
+}
+
+impl Turn {
+    /// Whether a wait was over before this turn, which has not looked at waits.
+    fn comes_late(self, now: Tick, timeout: Tick) -> bool {
+        !matches!(self, Turn::EndsInTime) && timeout <= now
+    }
 }
 
 /// How long a connection is idle before it lets go of its buffers.
@@ -145,7 +154,8 @@ impl<P: LinkProtocol> Wire<P> {
             }
             self.drive_read(cx, shared, now, woken)?;
         }
-        let driven = self.drive_gathered(cx, shared, now, woken, Turn::Ends)?;
+        let turn = if is_due { Turn::EndsInTime } else { Turn::Ends };
+        let driven = self.drive_gathered(cx, shared, now, woken, turn)?;
         Ok(Driven { timeout: driven.timeout.min(self.poll_timeout()), ..driven })
     }
 
@@ -158,7 +168,10 @@ impl<P: LinkProtocol> Wire<P> {
         woken: &mut Vec<Waker>,
         turn: Turn,
     ) -> Result<Driven, Broken> {
-        let driven = self.look(cx, shared, woken, turn)?;
+        let driven = self.look(cx, shared, now, woken, turn)?;
+        if turn.comes_late(now, driven.timeout) {
+            return Ok(driven);
+        }
         if let Err(why) = self.drive_write(cx, now) {
             // What the server has said before it closed may tell more than the failed write.
             self.drive_all_read(cx, shared, now, woken)?;
@@ -320,6 +333,7 @@ impl<P: LinkProtocol> Wire<P> {
         &mut self,
         cx: &mut Context<'_>,
         shared: &Shared<P>,
+        now: Tick,
         woken: &mut Vec<Waker>,
         turn: Turn,
     ) -> Result<Driven, Broken> {
@@ -332,13 +346,18 @@ impl<P: LinkProtocol> Wire<P> {
         {
             return Err(Broken::Malformed(what));
         }
+        let timeout = guarded.connection.poll_timeout();
+        if turn.comes_late(now, timeout) {
+            // Nothing is written for who is late: the next turn, at once, ends those waits first.
+            return Ok(Driven { timeout, stop: guarded.stop, is_drained: guarded.connection.is_drained() });
+        }
         let queued = guarded.connection.queued_bytes();
         let waits = match turn {
             Turn::Begins => {
                 self.linger.end(queued);
                 false
             }
-            Turn::Ends => {
+            Turn::Ends | Turn::EndsInTime => {
                 let handed_over = std::mem::take(&mut self.handed_over);
                 self.transmit.is_done() && self.linger.waits(queued, handed_over)
             }

@@ -52,6 +52,27 @@ async fn a_deadline_ends_the_wait_for_a_dial() {
     assert_eq!(pipes.dials(), 1, "the dial goes on");
 }
 
+/// A runtime that is held up for longer than a request may take: the request has not left, and does not.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_for_who_is_late() {
+    let mut pipes = Pipes::new(ROOM);
+    let client = pipes.client(endless());
+    let first = tokio::spawn(client.get("k").into_future());
+    let mut end = pipes.open().await;
+    end.expect("mg k v\r\n").await;
+    end.say("EN\r\n").await;
+    assert_eq!(first.await.unwrap().show(), "none");
+    let mut late = std::pin::pin!(client.get("late").timeout(ms(5)).into_future());
+    assert!(futures_util::poll!(&mut late).is_pending());
+    let in_time = tokio::spawn(client.get("k").timeout(ms(500)).into_future());
+    tokio::time::advance(ms(100)).await;
+    assert_eq!(late.await.show(), "Deadline NotSent");
+    end.expect("mg k v\r\n").await;
+    end.say("EN\r\n").await;
+    assert_eq!(in_time.await.unwrap().show(), "none");
+    end.expect_nothing(ms(1)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dial_ends_with_its_own_timeout_and_then_the_server_is_known_to_be_down() {
     let pipes = Pipes::new(ROOM);
