@@ -12,7 +12,6 @@ use crate::lookup_ns;
 pub(crate) fn table(keys: &[String]) {
     println!("| scheme | spread, 10 servers | foreign | lookup ns, 3 | 30 | 300 servers | build ms | KiB |");
     println!("|---|---|---|---|---|---|---|---|");
-    let own = |len: usize| Ring::new(servers(len).iter().map(|server| (server.host().to_owned(), 1))).ok();
     let rings = [own(3), own(30), own(300)];
     if let ([Some(few), Some(some), Some(many)], Some(ten)) = (rings, own(10)) {
         let (least, most) = spread(keys, 10, |key| ten.route(key));
@@ -54,17 +53,23 @@ pub(crate) fn lookups(keys: &[String], name: &str, servers_len: &str, count: &st
     let (Ok(servers_len), Ok(count)) = (servers_len.parse(), count.parse::<usize>()) else {
         return eprintln!("schemes: SERVERS and COUNT are numbers");
     };
-    let Some(ring) = ring(name, &servers(servers_len)) else {
-        return eprintln!("schemes: no ring of {servers_len} servers by {name}");
-    };
-    look_up_all(&ring, keys, count);
+    match (name, own(servers_len), ring(name, &servers(servers_len))) {
+        ("memlink", Some(ring), _) => look_up_all(keys, count, |key| ring.route(key)),
+        (_, _, Some(ring)) => look_up_all(keys, count, |key| ring.route(key)),
+        _ => eprintln!("schemes: no ring of {servers_len} servers by {name}"),
+    }
+}
+
+/// memlink's own.
+fn own(servers_len: usize) -> Option<Ring> {
+    Ring::new(servers(servers_len).iter().map(|server| (server.host().to_owned(), 1))).ok()
 }
 
 /// A function of its own, so that a counter can tell it from the making of the ring.
 #[inline(never)]
-fn look_up_all(ring: &SchemeRing, keys: &[String], count: usize) {
+fn look_up_all(keys: &[String], count: usize, route: impl Fn(&[u8]) -> usize) {
     for key in keys.iter().cycle().take(count) {
-        black_box(ring.route(black_box(key.as_bytes())));
+        black_box(route(black_box(key.as_bytes())));
     }
 }
 
