@@ -103,6 +103,11 @@ impl<P: LinkProtocol, C: Command<P>, D> Exchange<P, C, D> {
     pub(crate) fn server_name(&self) -> &Arc<str> {
         self.attempts.server_name()
     }
+
+    /// The link it went over last.
+    pub(crate) fn link(&self) -> &Arc<Link<P>> {
+        self.attempts.link()
+    }
 }
 
 impl<P: LinkProtocol, C: Command<P> + Unpin, D: Destination<C> + Unpin> Future for Exchange<P, C, D> {
@@ -112,11 +117,7 @@ impl<P: LinkProtocol, C: Command<P> + Unpin, D: Destination<C> + Unpin> Future f
         let Exchange { command, attempts, cluster, destination } = &mut *self;
         let elsewhere =
             |why: Elsewhere<'_, P>| why.link(cluster.as_ref()?, destination.key(command)?, command.size_hint());
-        let output = ready!(attempts.poll(cx, command, elsewhere));
-        if output.is_ok() {
-            attempts.link().note_answer();
-        }
-        Poll::Ready(output)
+        attempts.poll(cx, command, elsewhere)
     }
 }
 

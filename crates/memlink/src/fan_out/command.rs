@@ -15,6 +15,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::lease;
 use crate::link::{Link, Timing};
+use crate::probe;
 use crate::value::Value;
 
 /// One command of a [`Batch`](crate::Batch), or of a stream of commands: see [`Client::batch_stream`].
@@ -190,5 +191,6 @@ where
     // Not again by itself: it would come behind those that were added after it.
     let mut send = cluster.send_by(way, OwnKey, verb, timing).once();
     let outcome = (&mut send).await?;
+    probe::note_reply(send.link(), &outcome);
     outcome.map_err(|fault| Error::fault(send.server_name().clone(), &fault))
 }

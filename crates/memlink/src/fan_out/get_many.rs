@@ -15,6 +15,7 @@ use crate::config::WhenDown;
 use crate::error::Outcome::NotSent;
 use crate::error::{Error, ErrorKind};
 use crate::link::{Link, Timing};
+use crate::probe;
 use crate::retry;
 use crate::value::Value;
 
@@ -297,6 +298,9 @@ async fn send_line(
     let fence = topology.send_over(lane, Noop, timing).once();
     let name = lane.name().clone();
     let (line, fence) = join(line, fence).await;
+    if let Ok(reply) = &line {
+        probe::note_reply(lane, reply);
+    }
     // An answer whose place is not confirmed is no answer.
     let found = line?.map_err(|fault| Error::fault(name.clone(), &fault))?;
     fence?.map_err(|fault| Error::fault(name, &fault))?;

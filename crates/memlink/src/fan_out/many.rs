@@ -14,6 +14,7 @@ use crate::cluster::found_no_server;
 use crate::config::WhenDown;
 use crate::error::Error;
 use crate::link::Timing;
+use crate::probe;
 
 /// The outcomes of a bulk request, one for each key, in the caller's order.
 #[must_use = "each outcome may be an error"]
@@ -162,6 +163,9 @@ where
             let mut send = cluster.send_by(lane, OwnKey, verb, timing).once();
             async move {
                 let outcome = (&mut send).await;
+                if let Ok(reply) = &outcome {
+                    probe::note_reply(send.link(), reply);
+                }
                 (place, (outcome, send.server_name().clone()))
             }
         })

@@ -158,6 +158,41 @@ async fn a_proxy_without_its_servers_is_left_alone() {
     assert_eq!(answer, "none");
 }
 
+/// Whatever kind of request is told so.
+#[tokio::test(start_paused = true)]
+async fn a_proxy_without_its_servers_is_left_alone_by_bulks_too() {
+    for kind in ["delete_many", "get_many", "batch", "stream"] {
+        let mut pipes = Pipes::new(1 << 16);
+        let (settings, events) = told();
+        let client = pipes.client(settings);
+        let asker = tokio::spawn(async move {
+            loop {
+                sleep(Duration::from_millis(30)).await;
+                match kind {
+                    "delete_many" => drop(client.delete_many(["k"]).await),
+                    "get_many" => drop(client.get_many(["k", "l"]).await),
+                    "batch" => drop(client.batch().delete("k").await),
+                    _ => drop(client.delete_stream(["k"]).next().await),
+                }
+            }
+        });
+        let mut end = pipes.open().await;
+        for _ in 0..20 {
+            let lines = end.some().await;
+            end.say(
+                &lines
+                    .lines()
+                    .map(|line| if line == "mn" { "MN\r\n" } else { "SERVER_ERROR backend failure\r\n" })
+                    .collect::<String>(),
+            )
+            .await;
+        }
+        until("it is suspended", || !events.lock().unwrap().is_empty()).await;
+        end.expect("mg memlink:probe:0 s\r\n").await;
+        asker.abort();
+    }
+}
+
 /// One of several servers behind it is away: no reason to give up the others.
 #[tokio::test(start_paused = true)]
 async fn a_proxy_that_answers_some_keys_is_asked_on() {

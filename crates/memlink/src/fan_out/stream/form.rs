@@ -12,6 +12,7 @@ use crate::Client;
 use crate::cluster::Exchange;
 use crate::error::Error;
 use crate::fan_out::OwnKey;
+use crate::probe;
 
 /// What a stream does with its keys: [`Gets`](super::Gets), [`Sets`](super::Sets), [`Deletes`](super::Deletes),
 /// [`Commands`](super::Commands).
@@ -134,6 +135,7 @@ where
     V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
 {
     let reply = (&mut send).await?;
+    probe::note_reply(send.link(), &reply);
     let server = send.server_name().clone();
     match reply {
         Ok(output) => Ok((output, server)),
