@@ -15,6 +15,7 @@ mod idle;
 mod increments;
 mod late;
 mod memcached;
+mod orders;
 mod overload;
 mod panics;
 mod process;
@@ -50,12 +51,18 @@ type Running = Pin<Box<dyn Future<Output = Checked> + Send>>;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// All of them, in the order in which they run.
-pub const CHECKS: [Check; 10] = [
+pub const CHECKS: [Check; 11] = [
     Check {
         name: "faults",
         promise: "P1 P3",
         asked: "5,000,000 operations, 50,000 faults: wrong replies 0, false not sent 0, false misses 0",
         run: |size| Box::pin(faults::run(size)),
+    },
+    Check {
+        name: "orders",
+        promise: "P1 P3 P4",
+        asked: "500,000 operations on a real memcached under faults: each key's answers have an order that explains them",
+        run: |size| Box::pin(orders::run(size)),
     },
     Check {
         name: "panics",

@@ -62,6 +62,17 @@ impl Memcached {
         })
         .await
     }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&self) -> Result<(), Failure> {
+        let id = self.process.id().to_string();
+        let status = Command::new("sh").args(["-c", &format!("kill -CONT {id}")]).status()?;
+        if status.success() { Ok(()) } else { Err("memcached cannot be continued".into()) }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
 }
 
 impl Drop for Memcached {

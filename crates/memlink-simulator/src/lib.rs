@@ -13,7 +13,7 @@
 //!
 //! * A [`Plan`] is made of a seed: who asks what when, and what goes wrong. [`run`] lets it happen and says whether a promise was
 //!   broken; [`shrink`] takes out of a failing plan what it can fail without.
-//! * [`History`] checks answers per key: is there an order of all operations that explains them?
+//! * `memlink-history` judges the answers of each key: is there an order of all operations that explains them?
 //! * [`Mutant`] is a bug that others have had, switched on to see that it is found.
 //! * [`small`] tries every order of a few steps instead of some orders of many.
 //!
@@ -23,9 +23,7 @@
 mod command;
 mod dice;
 mod fault;
-mod history;
 mod keys;
-mod linear;
 mod link;
 mod mutant;
 mod plan;
@@ -38,7 +36,6 @@ mod wire;
 mod world;
 
 pub use fault::{Fault, Injected};
-pub use history::{Answered, Asked, Checked, History, Item, NotLinearizable, Operation};
 pub use mutant::Mutant;
 pub use plan::{Ask, FAULTS_MIN, OPERATIONS, Plan, Step, Verb, What};
 pub use report::{Report, Violation};

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use memlink_meta::counter_value;
 
-use crate::history::Item;
+use memlink_history::Item;
 
 /// The value that operation `number` stores under `key`, with `len` bytes of filling.
 pub(crate) fn value(key: &[u8], number: u64, len: usize) -> Bytes {

@@ -55,9 +55,14 @@ impl<P: Protocol, W> Connection<P, W> {
         }
     }
 
-    /// The driver has looked at [`poll_timeout`](Connection::poll_timeout), and its timer will fire at `armed`, at the latest.
-    pub fn armed(&mut self, armed: Tick) {
-        self.driver_armed = armed;
+    /// The driver wants its timer to fire at `wanted`: says when it has to, at the latest. That is earlier where a caller has come since the
+    /// driver looked and thought that it would be seen: with a nearer [deadline](Connection::poll_timeout), or with a command that it
+    /// has written by itself, behind which a silence may have begun.
+    #[must_use = "a timer that fires later finds some things too late"]
+    pub fn arm(&mut self, wanted: Tick) -> Tick {
+        let silent_at = if self.sent.is_empty() { Tick::NEVER } else { self.sent_at.after(self.limits.stall_timeout) };
+        self.driver_armed = wanted.min(self.poll_timeout()).min(silent_at);
+        self.driver_armed
     }
 
     /// Until when the oldest abandoned command may stay unanswered.

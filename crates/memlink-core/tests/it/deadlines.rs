@@ -228,3 +228,24 @@ fn a_greeting_and_an_opening_exchange_have_their_time() {
         world.check_end();
     }
 }
+
+/// A caller writes by itself between the driver's look at its timers and the moment at which it sets them: the silence that may follow
+/// is not overlooked.
+#[test]
+fn a_command_that_a_caller_wrote_while_the_driver_set_its_timer_is_watched() {
+    let limits = Limits { stall_timeout: Duration::from_nanos(500), ..Limits::default() };
+    let mut world = World::open_with(limits);
+    world.may_write_inline = true;
+    world.close_and_reopen();
+    // What the timer was set to last is over soon.
+    assert_eq!(world.connection.arm(Tick::from_nanos(100)), Tick::from_nanos(100));
+    let looked = world.connection.poll_timeout();
+    world.submit(Kind::Put(30));
+    assert!(world.begin_inline(usize::MAX));
+    world.end_inline();
+    assert_eq!(world.connection.arm(looked), Tick::from_nanos(500));
+    // Once the driver has it, the driver knows.
+    world.connection.poll_sent(&mut world.incoming);
+    assert_eq!(world.connection.arm(looked), Tick::NEVER);
+    assert_eq!(world.incoming.poll_timeout(), Tick::from_nanos(500));
+}

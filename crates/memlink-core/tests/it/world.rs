@@ -357,7 +357,7 @@ impl World {
             self.lose(why);
         }
         let timeout = self.timeout();
-        inside(|| self.connection.armed(timeout));
+        let _ = inside(|| self.connection.arm(timeout));
     }
 
     /// All that can happen without time passing happens.

@@ -370,7 +370,7 @@ impl World {
         if let Err(why) = ended.and(silent) {
             self.lose(why);
         }
-        self.connection.armed(self.timeout());
+        let _ = self.connection.arm(self.timeout());
         self.check();
     }
 

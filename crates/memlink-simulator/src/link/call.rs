@@ -30,7 +30,7 @@ pub(crate) struct Operation {
     /// What the server has said to it, before anything went wrong.
     pub(crate) said: Option<bytes::Bytes>,
     /// What it saw before, for a swap.
-    pub(crate) seen: Option<crate::history::Item>,
+    pub(crate) seen: Option<memlink_history::Item>,
 }
 
 /// How an operation ended.

@@ -333,8 +333,7 @@ impl World {
         }
         self.preempt(link);
         let shared = &mut self.links[link];
-        let wanted = wanted.min(shared.connection.poll_timeout());
-        shared.connection.armed(wanted);
+        let wanted = shared.connection.arm(wanted);
         driver.armed = wanted;
         shared.timer += 1;
         let number = shared.timer;

@@ -4,11 +4,11 @@ use memlink_testserver::Session;
 
 use super::World;
 use crate::command::Answer;
-use crate::history::{Answered, Asked, History, Item};
 use crate::keys::Keys;
 use crate::link::Ending;
 use crate::plan::{Ask, LINKS, MS, Verb};
 use crate::value;
+use memlink_history::{Answered, Asked, History, Item};
 
 /// Numbers of operations that are no part of the plan.
 const PROBES: u64 = 1_000_000;

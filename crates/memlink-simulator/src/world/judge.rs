@@ -4,11 +4,11 @@ use memlink_core::{Broken, Cause, Failure, Outcome, Tick};
 use super::World;
 use super::serve::ITEM_BYTES_MAX;
 use crate::command::Answer;
-use crate::history::Item;
 use crate::keys::Keys;
 use crate::link::{CallError, Ending, LinkState};
 use crate::plan::Verb;
 use crate::value;
+use memlink_history::Item;
 
 /// How late an operation may end: what its timer, its task and a write that is held up take together.
 const LATE_MAX: u64 = 5_000_000;
@@ -215,7 +215,7 @@ impl World {
             return;
         }
         let bound = stall + 2 * LATE_MAX;
-        let quiet_since = since.max(self.wired[n].read_at);
+        let quiet_since = since.max(self.wired[n].read_at).max(self.wired[n].unblocked_at);
         let waits = |operation: &&crate::link::Operation| {
             let is_owed = operation.wired == Some(n) && operation.ending.is_none() && operation.executions == 0;
             // One that sleeps may have ended long ago and not have looked.

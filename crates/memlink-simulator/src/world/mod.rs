@@ -53,7 +53,7 @@ pub(crate) struct World {
     pub(crate) writings: Vec<Option<Writing>>,
     pub(crate) armed: [Armed; LINKS.len()],
     /// What was seen last of each key, with its CAS id.
-    seen: HashMap<usize, (crate::history::Item, u64)>,
+    seen: HashMap<usize, (memlink_history::Item, u64)>,
     /// When each server lost everything.
     cleared: Vec<(usize, u64)>,
     /// The client's program does not run before.

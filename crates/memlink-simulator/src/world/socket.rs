@@ -42,6 +42,10 @@ pub(crate) struct Wired {
     pub(crate) serials: Vec<(u64, usize)>,
     /// When the client has read something last.
     pub(crate) read_at: u64,
+    /// The buffers were full in the middle of the last write.
+    is_blocked: bool,
+    /// When the client could go on with such a write: before that the server cannot have answered it.
+    pub(crate) unblocked_at: u64,
 }
 
 /// What a connection has suffered, as far as it explains why it was lost.
@@ -84,6 +88,8 @@ impl Wired {
             suffered: Suffered::default(),
             serials: Vec::new(),
             read_at: 0,
+            is_blocked: false,
+            unblocked_at: 0,
         }
     }
 }
@@ -155,6 +161,11 @@ impl World {
                 self.send_up(n, piece);
             }
         }
+        let wired = &mut self.wired[n];
+        if taken > 0 && wired.is_blocked {
+            wired.unblocked_at = now;
+        }
+        wired.is_blocked = taken < all && wired.up.room() == 0;
         Ok(taken)
     }
 

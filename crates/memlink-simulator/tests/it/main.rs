@@ -1,7 +1,6 @@
 //! The simulator, at work.
 #![cfg(test)]
 
-mod checker;
 mod histories;
 mod mutants;
 mod small;

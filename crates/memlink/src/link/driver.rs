@@ -397,13 +397,7 @@ impl<P: LinkProtocol> Driver<P> {
         if wanted >= self.armed && now < self.armed {
             return false;
         }
-        let wanted = {
-            let mut guarded = self.shared.lock();
-            // A caller with an earlier deadline may have come in between, and thought that it would be seen.
-            let wanted = wanted.min(guarded.connection.poll_timeout());
-            guarded.connection.armed(wanted);
-            wanted
-        };
+        let wanted = self.shared.lock().connection.arm(wanted);
         self.armed = wanted;
         if wanted == Tick::NEVER {
             return false;

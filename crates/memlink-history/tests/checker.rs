@@ -1,6 +1,6 @@
 //! The checker of histories: what it must accept, what it must reject, and that it says what trying all orders says.
 
-use memlink_simulator::{Answered, Asked, History, Item};
+use memlink_history::{Answered, Asked, History, Item};
 
 /// One operation: when it began and ended, what was asked, and what was answered if that is known.
 type Line = (u64, u64, Asked, Option<Answered>);
