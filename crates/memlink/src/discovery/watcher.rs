@@ -1,5 +1,6 @@
 use std::future::pending;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -192,7 +193,8 @@ impl<P: LinkProtocol> Watcher<P> {
         });
         let event = Event::DiscoveryFailed { source, error: error.to_string().into() };
         if let Some(observer) = &self.options.observer {
-            observer(&event);
+            // Where one that serves a link panics the next command begins anew; here nobody would.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer(&event)));
         }
         #[cfg(feature = "tracing")]
         self.log.event(&event);

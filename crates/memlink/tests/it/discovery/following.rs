@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use memlink::discovery::{Discover, DiscoverFuture, SERVERS_MAX};
-use memlink::{Client, Server, Settings};
+use memlink::{Client, Event, Server, Settings};
 
 use super::told::{Events, Told, list, servers};
 use crate::book::Book;
@@ -156,4 +156,22 @@ async fn a_source_that_panics_when_asked_for_its_interval_is_asked_again() {
     until("it panics", || events.have("told: no new list of servers")).await;
     told.say(list(&[&one, &other]));
     until("it is asked again", || names(&client).len() == 2).await;
+}
+
+#[tokio::test]
+async fn an_observer_that_panics_ends_no_search() {
+    let [one, other] = servers().await;
+    let (told, panics) = (Told::of(list(&[&one])), Arc::new(AtomicUsize::new(0)));
+    let counted = panics.clone();
+    let settings = Events::default().settings().on_event(move |event| {
+        if matches!(event, Event::DiscoveryFailed { .. }) {
+            counted.fetch_add(1, Ordering::SeqCst);
+            panic!("an observer that panics");
+        }
+    });
+    let client = Client::builder().settings(settings).discover(told.clone()).connect().await.unwrap();
+    told.fail("no");
+    until("it is told again after it has panicked", || panics.load(Ordering::SeqCst) >= 2).await;
+    told.say(list(&[&one, &other]));
+    until("the list is followed", || names(&client).len() == 2).await;
 }
