@@ -68,7 +68,7 @@ impl<P: LinkProtocol> Pool<P> {
         self.all().find(|link| Readiness::of(link.state()) == Readiness::Fit).unwrap_or(best)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Arc<Link<P>>> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Link<P>>> {
         self.links.iter().chain(&self.large)
     }
 

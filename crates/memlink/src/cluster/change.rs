@@ -93,7 +93,7 @@ impl<P: LinkProtocol> Shared<P> {
         grace: Duration,
         edit: impl FnOnce(&mut Vec<Server>) -> Result<(), ConfigError>,
     ) -> Result<Changes<P>, ConfigError> {
-        let one_at_a_time = self.changing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut one_at_a_time = self.changing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if self.is_closed.load(Ordering::Acquire) {
             return Err(ConfigError::Closed);
         }
@@ -113,6 +113,8 @@ impl<P: LinkProtocol> Shared<P> {
         self.topology.send_replace(after);
         let placeholder = before.is_empty().then(|| before.pools().cloned()).into_iter().flatten();
         let leaving: Vec<_> = changes.leaving.iter().cloned().chain(placeholder).collect();
+        one_at_a_time.retain(|link| link.strong_count() > 0);
+        one_at_a_time.extend(leaving.iter().flat_map(|pool| pool.all()).map(Arc::downgrade));
         drop(one_at_a_time);
         leaving.iter().for_each(|pool| pool.begin_close(grace));
         self.tell(&changes);

@@ -68,8 +68,8 @@ pub struct Cluster<P: LinkProtocol> {
 
 struct Shared<P: LinkProtocol> {
     topology: watch::Sender<Topology<P>>,
-    /// Held while the list changes.
-    changing: Mutex<()>,
+    /// Held while the list changes: connections to servers that were removed, as far as somebody still has them.
+    changing: Mutex<Leaving<P>>,
     is_closed: AtomicBool,
     /// Tells of the end, for tasks that serve the cluster.
     closed: watch::Sender<bool>,
@@ -78,6 +78,9 @@ struct Shared<P: LinkProtocol> {
     settings: Arc<Settings>,
     link_options: LinkOptions,
 }
+
+/// Links that finish what is in flight. Nobody but their requests keeps them.
+type Leaving<P> = Vec<Weak<Link<P>>>;
 
 impl<P: LinkProtocol> Clone for Cluster<P> {
     fn clone(&self) -> Cluster<P> {
@@ -175,7 +178,7 @@ impl<P: LinkProtocol> Cluster<P> {
         let (link_options, settings) = (settings.link_options(), Arc::new(settings));
         let mut shared = Shared {
             topology: watch::Sender::new(Topology::none(settings.clone())),
-            changing: Mutex::new(()),
+            changing: Mutex::default(),
             is_closed: AtomicBool::new(false),
             closed: watch::Sender::new(false),
             routing,
@@ -336,14 +339,17 @@ impl<P: LinkProtocol> Cluster<P> {
         self.topology().pools().for_each(|pool| pool.renew());
     }
 
-    /// Takes no more commands, lets what is in flight finish for up to `grace`, then closes every connection. Afterwards every
-    /// request ends at once with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Calling it again is harmless.
+    /// Takes no more commands, lets what is in flight finish for up to `grace`, then closes every connection, those to servers that were
+    /// removed before included. Afterwards every request ends at once with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Calling it
+    /// again is harmless.
     pub async fn close(&self, grace: Duration) {
-        self.shared.close();
+        let leaving = self.shared.close();
         self.shared.closed.send_replace(true);
         let topology = self.topology();
         topology.pools().for_each(|pool| pool.begin_close(grace));
+        leaving.iter().for_each(|link| link.begin_close(grace));
         futures_util::future::join_all(topology.pools().map(|pool| pool.closed(grace))).await;
+        futures_util::future::join_all(leaving.iter().map(|link| link.closed(grace))).await;
     }
 
     #[inline]
@@ -371,10 +377,11 @@ impl<P: LinkProtocol> WeakCluster<P> {
 const PLACEHOLDER_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl<P: LinkProtocol> Shared<P> {
-    /// The list changes no more, once this has returned.
-    fn close(&self) {
-        let _after_the_last_change = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The list changes no more, once this has returned. Gives the links to servers that were removed.
+    fn close(&self) -> Vec<Arc<Link<P>>> {
+        let after_the_last_change = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_closed.store(true, Ordering::Release);
+        after_the_last_change.iter().filter_map(Weak::upgrade).collect()
     }
 }
 

@@ -129,10 +129,10 @@ impl Settings {
 
     /// How long a dial may take: what is [prepared](Settings::before_dial), the look-up of the name, the reading of files and the handshake
     /// of TLS included. Default 1 s. The opening exchange behind it (sign-in, the question for the version) has
-    /// [`Limits::opening_timeout`] of its own, so a connection is open or has failed within both together.
+    /// [`Limits::opening_timeout`] of its own, so a connection is open or has failed within both together. At most a day.
     #[must_use]
     pub fn dial_timeout(self, timeout: Duration) -> Settings {
-        Settings { dial_timeout: timeout, ..self }
+        Settings { dial_timeout: timeout.min(INTERVAL_MAX), ..self }
     }
 
     /// The pause before a dial is uniform between an eighth of a ceiling and the ceiling, which begins with `base` and doubles with
@@ -339,7 +339,8 @@ impl Settings {
 /// The shortest interval between two look-ups: a shorter one asks a name service for nothing new.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
-/// The longest interval between two look-ups: beyond a day it is as good as never, and far from where times have an end.
+/// The longest interval between two look-ups, and the longest dial: beyond a day it is as good as never, and far from where times have
+/// an end.
 const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An interval between two look-ups.

@@ -1,5 +1,6 @@
 use std::future::pending;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,6 +29,8 @@ use crate::transport::Address;
 /// ```
 pub(super) struct Watcher<P: LinkProtocol> {
     sources: Sources,
+    /// What each of them is called.
+    names: Vec<Arc<str>>,
     settings: Settings,
     options: LinkOptions,
     /// Set as soon as there is one. The cluster keeps its watcher, and not the other way round.
@@ -58,12 +61,13 @@ impl<P: LinkProtocol> Watcher<P> {
         settings: Settings,
         routing: Box<dyn Routing>,
     ) -> Result<Cluster<P>, ConfigError> {
-        let names: Vec<_> = sources.sources.iter().map(|source| source.source()).collect();
+        let names: Vec<Arc<str>> = sources.sources.iter().map(|source| source.source().into()).collect();
         // Nothing is dialled there: it is of a domain that is set apart for names of nobody.
         let nowhere = Address::Tcp { host: "discovery.invalid".to_owned(), port: 1 };
         let placeholder = Server::at(nowhere).named(names.join(", "));
         let watcher = Arc::new(Watcher {
             sources,
+            names,
             // Without what is prepared below: who asks must not keep itself alive.
             settings: settings.clone(),
             options: settings.link_options(),
@@ -115,9 +119,9 @@ impl<P: LinkProtocol> Watcher<P> {
         let mut asks: Vec<_> = self.sources.sources.iter().map(|source| ask(&mut asked, source)).collect();
         // Tasks of their own, because they run foreign code: a panic is a failed look-up and no more.
         while let Some(ended) = asked.join_next_with_id().await {
-            let (id, answer) = match ended {
-                Ok((id, answer)) => (id, answer),
-                Err(error) => (error.id(), Err(DiscoveryError::Failed(error.to_string()))),
+            let (id, (answer, interval)) = match ended {
+                Ok(ended) => ended,
+                Err(error) => (error.id(), (Err(DiscoveryError::Failed(error.to_string())), Duration::MAX)),
             };
             let Some(index) = asks.iter().position(|ask| ask.id == id) else { continue };
             let (Some(ask), Some(source)) = (asks.get_mut(index), self.sources.sources.get(index)) else { continue };
@@ -129,14 +133,14 @@ impl<P: LinkProtocol> Watcher<P> {
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
-            let interval = spread(self.sources.interval.unwrap_or_else(|| bounded(source.interval())));
+            let interval = spread(self.sources.interval.unwrap_or_else(|| bounded(interval)));
             let wait = match taken {
                 Ok(()) => {
                     ask.backoff = backoff();
                     interval
                 }
                 Err(error) => {
-                    self.tell(source.as_ref(), &error);
+                    self.tell(index, &error);
                     interval.min(ask.backoff.next_wait(fastrand::u64(..)))
                 }
             };
@@ -148,7 +152,8 @@ impl<P: LinkProtocol> Watcher<P> {
         let (source, settings) = (source.clone(), self.settings.clone());
         let task = asked.spawn(async move {
             sleep(wait).await;
-            timeout(ANSWER_TIMEOUT, source.discover(&settings)).await.unwrap_or(Err(DiscoveryError::TimedOut))
+            let answer = timeout(ANSWER_TIMEOUT, source.discover(&settings)).await;
+            (answer.unwrap_or(Err(DiscoveryError::TimedOut)), source.interval())
         });
         task.id()
     }
@@ -175,29 +180,29 @@ impl<P: LinkProtocol> Watcher<P> {
             others.filter_map(|(source, servers)| Some((source, cluster.check(servers).err()?))).collect();
         for (source, error) in &guilty {
             answers.forget_source(*source);
-            if let Some(source) = self.sources.sources.get(*source) {
-                self.tell(source.as_ref(), &DiscoveryError::Unusable(error.clone()));
-            }
+            self.tell(*source, &DiscoveryError::Unusable(error.clone()));
         }
         !guilty.is_empty()
     }
 
-    fn tell(&self, source: &dyn Discover, error: &DiscoveryError) {
-        let source = source.source();
+    fn tell(&self, source: usize, error: &DiscoveryError) {
+        let source = self.names.get(source).cloned().unwrap_or_default();
         self.failures.send_modify(|failures| {
             failures.count += 1;
             failures.last = format!("no servers from {source}: {error}");
         });
-        let event = Event::DiscoveryFailed { source: source.into(), error: error.to_string().into() };
+        let event = Event::DiscoveryFailed { source, error: error.to_string().into() };
         if let Some(observer) = &self.options.observer {
-            observer(&event);
+            // Where one that serves a link panics the next command begins anew; here nobody would.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer(&event)));
         }
         #[cfg(feature = "tracing")]
         self.log.event(&event);
     }
 }
 
-type Answer = Result<Vec<Server>, DiscoveryError>;
+/// What a source has said, and how long after that it is to be asked again.
+type Answer = (Result<Vec<Server>, DiscoveryError>, Duration);
 
 /// A source that is being asked, now or after a wait.
 struct Asked {

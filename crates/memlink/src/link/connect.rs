@@ -1,8 +1,10 @@
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use memlink_core::{Broken, Refusal};
@@ -65,7 +67,8 @@ impl Dialer {
             // The wait for the turn is not the server's fault.
             let ends = Instant::now() + limit;
             let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the dial timed out");
-            let transport = timeout_at(ends, dialer.open(&address, limit, ends)).await.map_err(timed_out)??;
+            let opened = contained(dialer.open(&address, limit, ends));
+            let transport = timeout_at(ends, opened).await.map_err(timed_out)??;
             Ok((transport, turn))
         })
     }
@@ -107,6 +110,15 @@ impl Dialer {
         #[cfg(not(feature = "tls-own-provider"))]
         None
     }
+}
+
+/// Users' code that panics has failed, and no more: the connection that stands beside a dial or a look-up, with all that is in flight on
+/// it, stays.
+pub(super) async fn contained<T>(users: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let mut users = pin!(users);
+    let failed = |_| Poll::Ready(Err(io::Error::other("code that was given to the client has panicked")));
+    // What has panicked is not polled again.
+    poll_fn(|cx| catch_unwind(AssertUnwindSafe(|| users.as_mut().poll(cx))).unwrap_or_else(failed)).await
 }
 
 /// Why a transport's error ends a connection: an error may hold a refusal, of a server that is not to be trusted.

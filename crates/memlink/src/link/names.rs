@@ -19,6 +19,7 @@ use memlink_core::Tick;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::connect::contained;
 use super::driver::{Driver, Way};
 use super::{LinkProtocol, spread};
 use crate::event::Event;
@@ -112,6 +113,6 @@ impl<P: LinkProtocol> Driver<P> {
 
 async fn look_up(resolver: &Resolver, host: &str, port: u16, limit: Duration) -> io::Result<Arc<[IpAddr]>> {
     let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the look-up timed out");
-    let found = timeout(limit, resolver.look_up(host, port)).await.map_err(timed_out)??;
+    let found = timeout(limit, contained(resolver.look_up(host, port))).await.map_err(timed_out)??;
     Ok(found.into_iter().map(|address| address.ip().to_canonical()).collect())
 }

@@ -84,6 +84,22 @@ async fn a_dial_ends_with_its_own_timeout_and_then_the_server_is_known_to_be_dow
     }
 }
 
+/// Times without an end are none that could be added to.
+#[tokio::test]
+async fn endless_times_are_no_mistake() {
+    let mut pipes = Pipes::new(ROOM);
+    let limits = Limits { stall_timeout: Duration::MAX, opening_timeout: Duration::MAX, ..Limits::default() };
+    let settings = Settings::default().timeout(Duration::MAX).dial_timeout(Duration::MAX).limits(limits);
+    let settings = settings.backoff(Duration::MAX, Duration::MAX).suspend_after(u32::MAX, Duration::MAX);
+    let client = pipes.client(settings.resolve_interval(Duration::MAX));
+    let asked = tokio::spawn(client.get("k").timeout(Duration::MAX).into_future());
+    let mut end = pipes.open().await;
+    end.expect("mg k v\r\n").await;
+    end.say("EN\r\n").await;
+    assert_eq!(asked.await.unwrap().show(), "none");
+    client.close(Duration::MAX).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_opening_exchange_ends_with_its_own_timeout() {
     let mut pipes = Pipes::new(ROOM);

@@ -127,6 +127,28 @@ fn sockets_to(server: &Memcached) -> usize {
     links.filter(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str())).count()
 }
 
+/// What was removed with hours to spare does not outlive the client.
+#[tokio::test]
+async fn close_ends_connections_to_servers_that_were_removed_before() {
+    let (frozen, other) = (Memcached::start(), Memcached::start());
+    let servers = [frozen.server(), other.server()];
+    let client = Client::builder().servers(servers).settings(patient().timeout(None)).connect().await.unwrap();
+    let is_there = |key: &String| client.server_of(key).is_ok_and(|server| server == frozen.address());
+    let key = (0..100).map(|n| format!("key-{n}")).find(is_there).expect("it has half of the keys");
+    client.get(&key).await.unwrap();
+    frozen.freeze();
+    let asked = tokio::spawn(client.get(key).into_future());
+    until("it is in flight", || client.stats().servers.iter().any(|server| server.counters.in_flight == 1)).await;
+    client.cluster().remove(&frozen.address(), Duration::from_secs(3_600)).unwrap();
+    let begun = Instant::now();
+    client.close(Duration::from_millis(50)).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(sockets_to(&frozen), 0);
+    let error = asked.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::ConnectionLost, Outcome::Unknown), "{error}");
+    until("its tasks end", || tasks() == 0).await;
+}
+
 #[tokio::test]
 async fn the_last_drop_ends_tasks_and_sockets() {
     let memcached = Memcached::start();

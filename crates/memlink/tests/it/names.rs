@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use memlink::{Client, Event, Server, Settings};
+use memlink::{Client, Event, Resolve, ResolveFuture, Server, Settings};
 use memlink_testserver::TestServer;
 
 use crate::book::Book;
@@ -158,4 +158,30 @@ async fn a_server_without_a_name_and_an_interval_of_zero_look_up_nothing() {
     }
     until("the last one has looked a few times", || asked[2].asked() >= 5).await;
     assert_eq!((asked[0].asked(), asked[1].asked()), (0, 1), "an address is nobody's question, and a dial asks once");
+}
+
+/// Code of the user's runs in the task that serves the connection.
+#[tokio::test]
+async fn a_resolver_that_panics_changes_nothing() {
+    struct Panics(Book);
+
+    impl Resolve for Panics {
+        fn resolve(&self, host: &str) -> ResolveFuture {
+            let found = self.0.resolve(host);
+            assert_eq!(self.0.asked(), 1, "a resolver that panics");
+            found
+        }
+    }
+
+    let (server, book) = (TestServer::start().await.unwrap(), Book::default());
+    book.write(NAME, &["127.0.0.1"]);
+    let settings = patient().resolver(Panics(book.clone())).resolve_interval(INTERVAL);
+    let address = Server::tcp(&format!("{NAME}:{}", server.addr().port())).unwrap();
+    let client = Client::builder().server(address).settings(settings).connect().await.unwrap();
+    server.freeze();
+    let asked = tokio::spawn(client.get("k").into_future());
+    until("it has panicked twice", || book.asked() >= 3).await;
+    server.thaw();
+    assert!(asked.await.unwrap().unwrap().is_none());
+    assert_eq!(client.stats().servers[0].counters.opened, 1);
 }

@@ -197,6 +197,30 @@ async fn a_new_connection_that_is_no_good_never_delays_a_command() {
 }
 
 /// The new connection is ready, the old one still owes a reply, and the new one is lost: the old one serves those who wait.
+/// Code of users' runs in the task that serves the old connection.
+#[tokio::test]
+async fn what_panics_beside_a_connection_ends_nothing_on_it() {
+    let mut pipes = Pipes::new(1 << 16);
+    let (settings, seen) = Seen::of(patient());
+    let dials = AtomicU64::new(0);
+    let settings = settings.before_dial(move |_| {
+        let is_first = dials.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            assert!(is_first, "a preparation that panics");
+            Ok(())
+        }
+    });
+    let client = pipes.client(settings);
+    let asked = tokio::spawn(client.get("k").into_future());
+    let mut end = pipes.open().await;
+    end.expect("mg k v\r\n").await;
+    client.cluster().renew();
+    until("it has panicked", || seen.failures() == 1).await;
+    assert!(seen.last_failure().contains("has panicked"), "{}", seen.last_failure());
+    end.say("EN\r\n").await;
+    assert!(asked.await.unwrap().unwrap().is_none());
+}
+
 #[tokio::test]
 async fn a_new_connection_that_is_lost_before_it_serves_is_not_missed() {
     for strays in [false, true] {

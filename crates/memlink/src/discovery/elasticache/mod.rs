@@ -6,6 +6,7 @@ mod protocol;
 use std::time::Duration;
 
 use memlink_ring::Router;
+use tokio::time::Instant;
 
 use self::answer::Answer;
 pub use self::protocol::{Ask, Configuration, Replied};
@@ -74,8 +75,10 @@ async fn ask(endpoint: &Server, settings: &Settings) -> Result<Vec<Server>, Disc
     let settings = settings.for_questions(ANSWER_LEN_MAX, ANSWER_TIMEOUT);
     let cluster = Cluster::with_router(Configuration, [endpoint.clone()], settings, TheOnly)?;
     let failed = |error: Error| DiscoveryError::Failed(error.to_string());
+    let begun = Instant::now();
     for question in [Ask::Config, Ask::Item] {
-        match cluster.send_to_server(0, question).await.map_err(failed)? {
+        let left = ANSWER_TIMEOUT.saturating_sub(begun.elapsed());
+        match cluster.send_to_server(0, question).timeout(left).await.map_err(failed)? {
             Replied::Unknown => {}
             Replied::Nothing => return Err(DiscoveryError::malformed("the server is of no cluster")),
             Replied::Refused(text) => return Err(DiscoveryError::Failed(text)),

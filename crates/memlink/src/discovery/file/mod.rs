@@ -5,7 +5,7 @@ mod list;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::task::spawn_blocking;
@@ -35,6 +35,9 @@ pub struct ServerFile {
     path: PathBuf,
     /// The last good contents, and what they say: a file that has not changed need not settle again.
     known: Mutex<Option<(Contents, Vec<Server>)>>,
+    /// One look at the file at a time, by a thread that may hang for as long as a disk does: whoever looks meanwhile waits here, and holds
+    /// none.
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Bytes of a file: 4,096 servers have 255 each.
@@ -63,17 +66,17 @@ impl ServerFile {
     /// The file at `path`. It need not be there yet.
     #[must_use]
     pub fn new(path: impl AsRef<Path>) -> ServerFile {
-        ServerFile { path: path.as_ref().to_path_buf(), known: Mutex::new(None) }
+        ServerFile { path: path.as_ref().to_path_buf(), known: Mutex::new(None), reading: Arc::default() }
     }
 
     async fn servers(&self) -> Result<Vec<Server>, DiscoveryError> {
-        let mut contents = read(&self.path).await?;
+        let mut contents = self.read().await?;
         if let Some(servers) = self.known(&contents) {
             return Ok(servers);
         }
         for _ in 0..SETTLE_TRIES {
             sleep(SETTLE).await;
-            let again = read(&self.path).await?;
+            let again = self.read().await?;
             if again != contents {
                 contents = again;
                 continue;
@@ -90,6 +93,16 @@ impl ServerFile {
             return Ok(servers);
         }
         Err(DiscoveryError::Failed("the file does not stop changing".to_owned()))
+    }
+
+    async fn read(&self) -> Result<Contents, DiscoveryError> {
+        let (path, turn) = (self.path.clone(), self.reading.clone().lock_owned().await);
+        blocking(move || {
+            // It is the thread's, not that of whoever asked, who may have given up before.
+            let _turn = turn;
+            read(&path)
+        })
+        .await?
     }
 
     fn known(&self, contents: &Contents) -> Option<Vec<Server>> {
@@ -118,27 +131,49 @@ impl Discover for ServerFile {
     }
 }
 
-async fn read(path: &Path) -> Result<Contents, DiscoveryError> {
-    let path = path.to_path_buf();
-    blocking(move || {
-        // Asked first: to open a pipe waits for who writes into it.
-        let about = std::fs::metadata(&path)?;
-        if !about.is_file() {
-            return Err(DiscoveryError::Failed("it is no file".to_owned()));
-        }
-        let mut bytes = Vec::new();
-        let file = File::open(&path)?;
-        let modified = file.metadata()?.modified().ok();
-        file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
-        match bytes.len() as u64 > FILE_LEN_MAX {
-            true => Err(DiscoveryError::malformed(format!("it is longer than {FILE_LEN_MAX} bytes"))),
-            false => Ok(Contents { bytes, modified }),
-        }
-    })
-    .await?
+fn read(path: &Path) -> Result<Contents, DiscoveryError> {
+    // Asked first: to open a pipe waits for who writes into it.
+    let about = std::fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(DiscoveryError::Failed("it is no file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    let modified = file.metadata()?.modified().ok();
+    file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > FILE_LEN_MAX {
+        true => Err(DiscoveryError::malformed(format!("it is longer than {FILE_LEN_MAX} bytes"))),
+        false => Ok(Contents { bytes, modified }),
+    }
 }
 
 /// Runs what waits for a disk where that disturbs nobody.
 async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, DiscoveryError> {
     spawn_blocking(run).await.map_err(|error| DiscoveryError::Failed(format!("reading it has failed: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One thread may block here, and hangs. Before, every look at the file would have waited for another one.
+    #[test]
+    fn a_file_that_hangs_takes_one_thread() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+        let (file, settings) = (ServerFile::new("/nowhere/servers"), Settings::default());
+        runtime.block_on(async {
+            let (ends, end) = std::sync::mpsc::channel::<()>();
+            let hanging = spawn_blocking(move || end.recv());
+            for _ in 0..20 {
+                let asked = tokio::time::timeout(Duration::from_millis(2), file.discover(&settings)).await;
+                assert!(asked.is_err(), "{asked:?}");
+            }
+            assert_eq!(Arc::strong_count(&file.reading), 2, "one look waits for a thread");
+            drop(ends);
+            assert!(hanging.await.expect("it does not panic").is_err());
+            let error = file.discover(&settings).await.expect_err("there is no such file");
+            assert!(error.to_string().contains("No such file"), "{error}");
+        });
+    }
 }

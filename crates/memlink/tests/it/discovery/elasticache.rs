@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use super::told::{Events, servers};
 use crate::memcached::{Memcached, patient};
+use crate::pipe::Pipes;
 use crate::show::Show as _;
 use crate::wait::until;
 
@@ -170,6 +171,22 @@ async fn what_is_no_answer_is_an_error_within_bounds() {
     let memcached = Memcached::start();
     let error = ElastiCache::new(&memcached.address()).unwrap().discover(&patient()).await.unwrap_err();
     assert!(error.to_string().contains("of no cluster"), "{error}");
+}
+
+/// Both questions have the time of one.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_slow_twice_has_failed() {
+    let mut pipes = Pipes::new(1 << 10);
+    let settings = pipes.settings(patient());
+    let begun = tokio::time::Instant::now();
+    let asked = tokio::spawn(async move { ElastiCache::new("cfg").unwrap().discover(&settings).await });
+    let mut end = pipes.accept().await;
+    end.expect("config get cluster\r\n").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    end.say("ERROR\r\n").await;
+    end.expect("get AmazonElastiCache:cluster\r\n").await;
+    let error = asked.await.unwrap().unwrap_err();
+    assert_eq!(begun.elapsed().as_secs(), 3, "{error}");
 }
 
 #[tokio::test]

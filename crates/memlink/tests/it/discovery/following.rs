@@ -1,11 +1,11 @@
 //! Lists that change, and answers that change nothing.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use memlink::discovery::SERVERS_MAX;
-use memlink::{Client, Server};
+use memlink::discovery::{Discover, DiscoverFuture, SERVERS_MAX};
+use memlink::{Client, Event, Server, Settings};
 
 use super::told::{Events, Told, list, servers};
 use crate::book::Book;
@@ -128,4 +128,50 @@ async fn addresses_that_a_name_gains_and_loses_are_servers_that_come_and_go() {
     book.write("cache.svc", &["127.0.0.1"]);
     until("it is gone", || names(&client) == [one.address()]).await;
     assert_eq!(one.stats().connections_accepted, 1);
+}
+
+/// Its list comes as asked, and the question how often to ask it is no reason to end the search.
+#[tokio::test]
+async fn a_source_that_panics_when_asked_for_its_interval_is_asked_again() {
+    struct Moody(Told, AtomicUsize);
+
+    impl Discover for Moody {
+        fn discover<'a>(&'a self, settings: &'a Settings) -> DiscoverFuture<'a> {
+            self.0.discover(settings)
+        }
+
+        fn source(&self) -> String {
+            self.0.source()
+        }
+
+        fn interval(&self) -> Duration {
+            assert!(self.1.fetch_add(1, Ordering::SeqCst) != 1, "a source that panics");
+            self.0.interval()
+        }
+    }
+
+    let ([one, other], events) = (servers().await, Events::default());
+    let told = Told::of(list(&[&one]));
+    let client = events.builder().discover(Moody(told.clone(), AtomicUsize::new(0))).connect().await.unwrap();
+    until("it panics", || events.have("told: no new list of servers")).await;
+    told.say(list(&[&one, &other]));
+    until("it is asked again", || names(&client).len() == 2).await;
+}
+
+#[tokio::test]
+async fn an_observer_that_panics_ends_no_search() {
+    let [one, other] = servers().await;
+    let (told, panics) = (Told::of(list(&[&one])), Arc::new(AtomicUsize::new(0)));
+    let counted = panics.clone();
+    let settings = Events::default().settings().on_event(move |event| {
+        if matches!(event, Event::DiscoveryFailed { .. }) {
+            counted.fetch_add(1, Ordering::SeqCst);
+            panic!("an observer that panics");
+        }
+    });
+    let client = Client::builder().settings(settings).discover(told.clone()).connect().await.unwrap();
+    told.fail("no");
+    until("it is told again after it has panicked", || panics.load(Ordering::SeqCst) >= 2).await;
+    told.say(list(&[&one, &other]));
+    until("the list is followed", || names(&client).len() == 2).await;
 }
