@@ -56,7 +56,9 @@ impl Address {
             return Err(AddressError::NoHost(text.to_owned()));
         }
         let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-        if !host.chars().all(allowed) {
+        // Only an IPv6 address has a zone.
+        let has_stray_zone = host.contains('%') && !is_ipv6(host);
+        if has_stray_zone || !host.chars().all(allowed) {
             return Err(AddressError::Host(host.to_owned()));
         }
         Ok(Address::Tcp { host: canonical(host), port })
@@ -73,9 +75,13 @@ fn canonical(host: &str) -> String {
     }
 }
 
+/// With a zone or without.
+fn is_ipv6(host: &str) -> bool {
+    host.split('%').next().unwrap_or(host).parse::<std::net::Ipv6Addr>().is_ok()
+}
+
 /// Divides at the port, and takes the brackets off an IPv6 literal.
 fn split_port(text: &str) -> Result<(&str, Option<&str>), AddressError> {
-    let is_ipv6 = |host: &str| host.split('%').next().unwrap_or(host).parse::<std::net::Ipv6Addr>().is_ok();
     if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']').ok_or_else(|| AddressError::Ipv6(text.to_owned()))?;
         if !is_ipv6(host) {
@@ -171,8 +177,8 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused_with_a_reason() {
         for text in [
-            "", ":11211", "a:", "a:0", "a:70000", "a:+1", "a:1x", "[::1", "[::1]x", "[a]:1", "a:b:c", "a b", "a/b",
-            "a@b",
+            "", ":11211", "a:", "a:0", "a:70000", "a:+1", "a:1x", "[::1", "[::1]x", "[a]:1", "a:b:c", "a%00b", "a%:1",
+            "a b", "a/b", "a@b",
         ] {
             let error = text.parse::<Address>().expect_err(text);
             assert!(!error.to_string().is_empty(), "{text}");
