@@ -89,6 +89,8 @@ mod pool;
 mod probe;
 mod request;
 mod retry;
+#[cfg(all(test, memlink_shuttle))]
+mod scheduled;
 mod servers;
 mod stats;
 mod sync;

@@ -1,5 +1,5 @@
 //! The locks and atomics of links, and how their drivers are started. With `--cfg memlink_shuttle` they are those of a scheduler that
-//! tries other orders of threads, for the tests in `link/scheduled.rs`.
+//! tries other orders of threads, for the tests in `scheduled.rs`.
 //!
 //! Only what is held across foreign code or awaited elsewhere is here. A lock that guards a few assignments is the standard library's
 //! in any case: nobody can come in between.

@@ -62,7 +62,8 @@ impl World {
                         self.links[link].state = LinkState::Dialling;
                     }
                 }
-                if self.take_over(link, driver, None, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
+                let lost = matches!(&driver.way, Way::Connected(old) if old.is_silent).then_some(&Broken::Stalled);
+                if self.take_over(link, driver, lost, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
             }
         }
     }

@@ -23,8 +23,6 @@ mod handle;
 mod linger;
 mod names;
 mod renewal;
-#[cfg(all(test, memlink_shuttle))]
-mod scheduled;
 mod shared;
 mod spread;
 mod wire;

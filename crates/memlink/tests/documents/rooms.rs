@@ -6,6 +6,7 @@ use crate::root;
 
 /// The rooms, from below. A room may use those that stand before it. Those of the last row are one storey: they may use each other.
 const STOREYS: &[&[&str]] = &[
+    &["sync"],
     &["event"],
     &["log"],
     &["transport"],
@@ -16,7 +17,7 @@ const STOREYS: &[&[&str]] = &[
     &["pool"],
     &["cluster"],
     &["discovery"],
-    &["builder", "client", "fan_out", "lease", "probe", "request", "servers", "stats", "value", "verbs"],
+    &["builder", "client", "fan_out", "lease", "probe", "request", "scheduled", "servers", "stats", "value", "verbs"],
 ];
 
 /// Names that the crate's root gives to what lies in the topmost storey.

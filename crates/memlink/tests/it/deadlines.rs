@@ -63,7 +63,7 @@ async fn nothing_is_written_for_who_is_late() {
     end.say("EN\r\n").await;
     assert_eq!(first.await.unwrap().show(), "none");
     let mut late = std::pin::pin!(client.get("late").timeout(ms(5)).into_future());
-    assert!(futures_util::poll!(&mut late).is_pending());
+    assert!(futures_util::FutureExt::now_or_never(&mut late).is_none());
     let in_time = tokio::spawn(client.get("k").timeout(ms(500)).into_future());
     tokio::time::advance(ms(100)).await;
     assert_eq!(late.await.show(), "Deadline NotSent");

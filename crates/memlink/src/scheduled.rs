@@ -16,9 +16,11 @@ use std::time::Duration;
 use shuttle::{future, thread};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
-use super::{ConnectFuture, Connector};
-use crate::transport::Address;
-use crate::{Client, Error, ErrorKind, Outcome, Server, Settings};
+use crate::Client;
+use crate::config::{Server, Settings};
+use crate::error::{Error, ErrorKind, Outcome};
+use crate::link::{ConnectFuture, Connector};
+use crate::transport::{Address, Stream};
 
 /// Orders that a test tries, half of them at random and half of them with few changes of threads.
 const ORDERS: usize = 2_000;
@@ -61,7 +63,7 @@ impl Connector for Origin {
             let lines = origin.lines.get(origin.accepted()).copied().unwrap_or(usize::MAX);
             let served = future::spawn(serve(far, lines));
             origin.served.lock().unwrap().push(served);
-            Ok(Box::pin(near) as Pin<Box<dyn crate::generic::Stream>>)
+            Ok(Box::pin(near) as Pin<Box<dyn Stream>>)
         })
     }
 }
