@@ -62,8 +62,7 @@ impl World {
                         self.links[link].state = LinkState::Dialling;
                     }
                 }
-                let lost = matches!(&driver.way, Way::Connected(old) if old.is_silent).then_some(&Broken::Stalled);
-                if self.take_over(link, driver, lost, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
+                if self.take_over(link, driver, None, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
             }
         }
     }

@@ -107,9 +107,7 @@ impl<P: LinkProtocol> Driver<P> {
                         self.shared.set_state(LinkState::Dialling);
                     }
                 }
-                // One that says nothing any more is not waited for.
-                let lost = matches!(&self.way, Way::Connected(old) if old.is_silent).then_some(&Broken::Stalled);
-                if self.take_over(lost, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
+                if self.take_over(None, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
             }
         }
     }

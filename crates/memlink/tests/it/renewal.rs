@@ -275,32 +275,6 @@ async fn a_new_connection_serves_when_the_old_one_is_lost() {
     assert_eq!(client.cluster().state(0), LinkState::Open);
 }
 
-/// The old one says nothing any more, and commands are refused for it: the new one serves as soon as it is open.
-#[tokio::test(start_paused = true)]
-async fn a_new_connection_serves_at_once_when_the_old_one_is_silent() {
-    let mut pipes = Pipes::new(1 << 16);
-    let (settings, seen) = Seen::of(Settings::default());
-    let client = pipes.client(settings);
-    let slow = tokio::spawn(client.delete("slow").timeout(Duration::from_secs(20)).into_future());
-    let mut old = pipes.open().await;
-    old.expect("md slow\r\n").await;
-    for _ in 0..3 {
-        assert_eq!(client.delete("k").await.unwrap_err().outcome(), Outcome::Unknown);
-    }
-    assert_eq!(client.delete("k").await.unwrap_err().kind(), ErrorKind::ServerDown);
-    let begun = tokio::time::Instant::now();
-    client.cluster().renew();
-    let mut new = pipes.open().await;
-    until("the new one serves", || client.cluster().state(0) == LinkState::Open).await;
-    let asked = tokio::spawn(client.delete("k").into_future());
-    new.expect("md k\r\n").await;
-    new.say("HD\r\n").await;
-    asked.await.unwrap().expect("it is served");
-    assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
-    assert_eq!(slow.await.unwrap().unwrap_err().outcome(), Outcome::Unknown);
-    assert_eq!((seen.dials(), seen.opened(), seen.lost(), seen.replaced()), (2, 2, 1, 0), "{seen:?}");
-}
-
 /// Closing does not wait for a renewal, and leaves nothing of it.
 #[tokio::test]
 async fn a_client_that_is_closed_lets_go_of_a_connection_that_waits() {
