@@ -60,12 +60,14 @@ impl<P: LinkProtocol> Pool<P> {
         // Among equals it is each one's turn.
         let first = self.next.fetch_add(1, Ordering::Relaxed) % lane.len();
         let (before, after) = lane.split_at(first);
-        let order = |link: &&Arc<Link<P>>| (Readiness::of(link.state()), link.load());
-        let best = after.iter().chain(before).min_by_key(order).unwrap_or(&lane[first]);
-        if Readiness::of(best.state()) == Readiness::Fit {
-            return best;
+        let ranked = after.iter().chain(before).map(|link| (Readiness::of(link.state()), link));
+        match ranked.min_by_key(|(readiness, link)| (*readiness, link.load())) {
+            Some((Readiness::Fit, best)) => best,
+            best => {
+                let other = self.all().find(|link| Readiness::of(link.state()) == Readiness::Fit);
+                other.or(best.map(|(_, best)| best)).unwrap_or(&lane[first])
+            }
         }
-        self.all().find(|link| Readiness::of(link.state()) == Readiness::Fit).unwrap_or(best)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Link<P>>> {

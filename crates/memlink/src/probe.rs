@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use memlink_meta::{Fault, FaultKind, Get, Key, Meta};
+use memlink_meta::{Get, Key, Meta};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
@@ -19,26 +19,16 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) fn note<T>(link: &Arc<Link<Meta>>, result: &Result<T, Error>) {
     match result {
         Ok(_) => link.note_answer(),
-        Err(error) if error.is_of_backend() => note_fault(link, error.fault_text().unwrap_or_default()),
-        Err(_) => {}
-    }
-}
-
-/// The same of a reply to one of many commands.
-#[inline]
-pub(crate) fn note_reply<T>(link: &Arc<Link<Meta>>, reply: &Result<T, Fault>) {
-    match reply {
-        Ok(_) => link.note_answer(),
-        Err(fault) if fault.kind() == FaultKind::Backend => note_fault(link, fault.text()),
+        Err(error) if error.is_of_backend() => note_fault(link, error),
         Err(_) => {}
     }
 }
 
 #[cold]
-fn note_fault(link: &Arc<Link<Meta>>, text: &str) {
+fn note_fault(link: &Arc<Link<Meta>>, error: &Error) {
     // Nobody suspends what nobody could resume.
     let Ok(runtime) = Handle::try_current() else { return };
-    if link.note_fault(text) {
+    if link.note_fault(error.fault_text().unwrap_or_default()) {
         runtime.spawn(probe(Resumes(Arc::downgrade(link))));
     }
 }

@@ -14,8 +14,7 @@ pub(crate) struct Driver {
     pub(super) renewal: Renewal,
     backoff: Backoff,
     armed: Tick,
-    has_dialled: bool,
-    is_counted: bool,
+    is_free: bool,
     /// The dial whose turn is kept while its connection opens.
     turn: Option<usize>,
     pub(super) woken: Vec<Waiter>,
@@ -57,8 +56,7 @@ impl Driver {
             renewal: Renewal::None(0),
             backoff,
             armed: Tick::NEVER,
-            has_dialled: false,
-            is_counted: false,
+            is_free: true,
             turn: None,
             woken: Vec::new(),
             old: None,
@@ -111,8 +109,9 @@ impl World {
             Way::Resting { until } if now < until => return Turn::Until(look.timeout.min(until)),
             _ => {}
         }
-        let is_free = std::mem::take(&mut driver.is_counted) || !std::mem::replace(&mut driver.has_dialled, true);
-        if !is_free && let Some(at) = self.redial(self.links[link].server) {
+        if !std::mem::take(&mut driver.is_free)
+            && let Some(at) = self.redial(self.links[link].server)
+        {
             driver.way = Way::Resting { until: Tick::from_nanos(at) };
             return Turn::Again;
         }
@@ -235,8 +234,8 @@ impl World {
         let was_suspended = matches!(shared.connection.phase(), Phase::Suspended(_));
         let is_near = is_proved && !was_suspended && wait <= WAIT_MAX;
         let server = shared.server;
-        driver.is_counted = is_near && (is_idle || self.redial(server).is_none());
-        let is_waited_for = driver.is_counted;
+        let is_waited_for = is_near && (is_idle || self.redial(server).is_none());
+        driver.is_free = is_waited_for;
         let shared = &mut self.links[link];
         let remains = shared.connection.closed(why, &mut wire.transmit, &mut driver.woken);
         (shared.inline, shared.wired) = (None, None);
@@ -265,7 +264,7 @@ impl World {
 
     /// Closes a connection on which nothing is owed, and dials the next one when it is wanted.
     fn let_go(&mut self, link: usize, driver: &mut Driver, mut wire: Box<Wire>, why: &Broken) {
-        driver.has_dialled = false;
+        driver.is_free = true;
         // Between the look at what is owed and this the lock was let go of.
         self.preempt(link);
         let shared = &mut self.links[link];

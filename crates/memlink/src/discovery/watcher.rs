@@ -127,7 +127,7 @@ impl<P: LinkProtocol> Watcher<P> {
             let (Some(ask), Some(source)) = (asks.get_mut(index), self.sources.sources.get(index)) else { continue };
             let taken = match answer.and_then(|servers| answers.take(index, servers)) {
                 Ok(Some(servers)) => match self.apply(servers).await {
-                    Err(DiscoveryError::Unusable(_)) if self.blame_others(index, &mut answers) => Ok(()),
+                    Err(DiscoveryError::Unusable(_)) if self.blame_others(index, &mut answers).await => Ok(()),
                     applied => applied.inspect_err(|_| answers.forget()),
                 },
                 Ok(None) => Ok(()),
@@ -173,11 +173,14 @@ impl<P: LinkProtocol> Watcher<P> {
 
     /// The servers of all sources together cannot be routed to. Where those of others than the one that has answered last cannot by
     /// themselves, their answers are forgotten, and they are named.
-    fn blame_others(&self, last: usize, answers: &mut Answers) -> bool {
+    async fn blame_others(&self, last: usize, answers: &mut Answers) -> bool {
         let Some(cluster) = self.cluster.get().and_then(|(cluster, _)| cluster.upgrade()) else { return false };
         let others = answers.each().filter(|(source, servers)| *source != last && !servers.is_empty());
-        let guilty: Vec<_> =
-            others.filter_map(|(source, servers)| Some((source, cluster.check(servers).err()?))).collect();
+        let others: Vec<_> = others.map(|(source, servers)| (source, servers.to_vec())).collect();
+        let judge = move |(source, servers): (usize, Vec<Server>)| Some((source, cluster.check(&servers).err()?));
+        // Some milliseconds for each, which are nobody's here.
+        let judged = spawn_blocking(move || others.into_iter().filter_map(judge).collect::<Vec<_>>()).await;
+        let guilty = judged.unwrap_or_default();
         for (source, error) in &guilty {
             answers.forget_source(*source);
             self.tell(*source, &DiscoveryError::Unusable(error.clone()));

@@ -190,7 +190,7 @@ where
 {
     // Not again by itself: it would come behind those that were added after it.
     let mut send = cluster.send_by(way, OwnKey, verb, timing).once();
-    let outcome = (&mut send).await?;
-    probe::note_reply(send.link(), &outcome);
-    outcome.map_err(|fault| Error::fault(send.server_name().clone(), &fault))
+    let result = (&mut send).await?.map_err(|fault| Error::fault(send.server_name().clone(), &fault));
+    probe::note(send.link(), &result);
+    result
 }

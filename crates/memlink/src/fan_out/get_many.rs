@@ -298,11 +298,10 @@ async fn send_line(
     let fence = topology.send_over(lane, Noop, timing).once();
     let name = lane.name().clone();
     let (line, fence) = join(line, fence).await;
-    if let Ok(reply) = &line {
-        probe::note_reply(lane, reply);
-    }
+    let found = line?.map_err(|fault| Error::fault(name.clone(), &fault));
+    probe::note(lane, &found);
     // An answer whose place is not confirmed is no answer.
-    let found = line?.map_err(|fault| Error::fault(name.clone(), &fault))?;
+    let found = found?;
     fence?.map_err(|fault| Error::fault(name, &fault))?;
     Ok(found)
 }

@@ -162,19 +162,17 @@ where
             // Not again by itself: it would come behind those that were added after it.
             let mut send = cluster.send_by(lane, OwnKey, verb, timing).once();
             async move {
-                let outcome = (&mut send).await;
-                if let Ok(reply) = &outcome {
-                    probe::note_reply(send.link(), reply);
-                }
-                (place, (outcome, send.server_name().clone()))
+                let reply = (&mut send).await;
+                let name = send.server_name().clone();
+                let result = reply.and_then(|reply| reply.map_err(|fault| Error::fault(name.clone(), &fault)));
+                probe::note(send.link(), &result);
+                (place, (result, name))
             }
         })
     });
     let mut refused = refused.into_iter().peekable();
     let outcomes = run(groups, len, WINDOW).await.into_iter().enumerate().map(|(place, outcome)| match outcome {
-        Some((Ok(Ok(reply)), name)) => read(reply, &name),
-        Some((Ok(Err(fault)), name)) => Err(Error::fault(name, &fault)),
-        Some((Err(error), _)) => Err(error),
+        Some((result, name)) => result.and_then(|reply| read(reply, &name)),
         // Every place without an outcome was refused, and the refusals are in the order of the places.
         None => Err(refused.next_if(|(at, _)| *at == place).map_or_else(Error::lost, |(_, error)| error)),
     });

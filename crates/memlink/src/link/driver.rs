@@ -38,9 +38,8 @@ pub(super) struct Driver<P: LinkProtocol> {
     timer: Option<Pin<Box<Sleep>>>,
     armed: Tick,
     pub(super) dial_began: Tick,
-    has_dialled: bool,
-    /// The next dial is counted already.
-    is_counted: bool,
+    /// The next dial is none of those that are counted, or was counted when its connection was lost.
+    is_free: bool,
     /// Nobody else dials while the connection opens.
     turn: Option<OwnedSemaphorePermit>,
     pub(super) woken: Vec<Waker>,
@@ -109,8 +108,7 @@ impl<P: LinkProtocol> Driver<P> {
             timer: None,
             armed: Tick::NEVER,
             dial_began: Tick::ZERO,
-            has_dialled: false,
-            is_counted: false,
+            is_free: true,
             turn: None,
             woken: Vec::new(),
             ended: false,
@@ -128,8 +126,9 @@ impl<P: LinkProtocol> Driver<P> {
             Way::Resting { until } if now < until => return Turn::Until(look.timeout.min(until)),
             _ => now,
         };
-        let is_free = std::mem::take(&mut self.is_counted) || !std::mem::replace(&mut self.has_dialled, true);
-        if !is_free && let Some(at) = self.shared.gate.redial() {
+        if !std::mem::take(&mut self.is_free)
+            && let Some(at) = self.shared.gate.redial()
+        {
             self.way = Way::Resting { until: self.shared.tick(at) };
             return Turn::Again;
         }
@@ -284,8 +283,8 @@ impl<P: LinkProtocol> Driver<P> {
         let was_suspended = matches!(guarded.connection.phase(), Phase::Suspended(_));
         // Those who come meanwhile wait for a server that was there a moment ago, and are refused by one that is not worth it.
         let is_near = is_proved && !was_suspended && wait <= WAIT_MAX;
-        self.is_counted = is_near && (is_idle || self.shared.gate.redial().is_none());
-        let is_waited_for = is_near && self.is_counted;
+        let is_waited_for = is_near && (is_idle || self.shared.gate.redial().is_none());
+        self.is_free = is_waited_for;
         let in_flight = guarded.connection.stats().in_flight;
         let remains = guarded.connection.closed(why, &mut wire.transmit, &mut self.woken);
         let inline = guarded.inline.take();
@@ -317,7 +316,7 @@ impl<P: LinkProtocol> Driver<P> {
 
     /// Closes a connection on which nothing is owed, and dials the next one when it is wanted.
     fn let_go(&mut self, mut wire: Box<Wire<P>>, why: &Broken) {
-        self.has_dialled = false;
+        self.is_free = true;
         let mut guarded = self.shared.lock();
         let remains = guarded.connection.closed(why, &mut wire.transmit, &mut self.woken);
         let inline = guarded.inline.take();

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use memlink::{Client, Credentials, ErrorKind, Event, Limits, LinkState, Outcome, Server, Settings};
+use memlink::{Client, Credentials, Error, ErrorKind, Event, Limits, LinkState, Outcome, Server, Settings};
 use memlink_testserver::TestServer;
+use tokio::task::JoinHandle;
 
 use crate::doors::users;
 use crate::memcached::patient;
-use crate::pipe::{Dialled, Pipes};
+use crate::pipe::{Dialled, End, Pipes};
 use crate::wait::until;
 
 /// Callers that pause for as long as they are told, and what became of their requests.
@@ -196,6 +197,28 @@ async fn a_new_connection_that_is_no_good_never_delays_a_command() {
     }
 }
 
+/// Between two connections: the new one is ready, the old one still owes the reply to a request, and another request waits.
+struct Between {
+    old: End,
+    new: End,
+    slow: JoinHandle<Result<bool, Error>>,
+    waits: JoinHandle<Result<bool, Error>>,
+}
+
+impl Between {
+    async fn of(client: &Client, pipes: &mut Pipes) -> Between {
+        let slow = tokio::spawn(client.delete("slow").into_future());
+        let mut old = pipes.open().await;
+        old.expect("md slow\r\n").await;
+        client.cluster().renew();
+        let new = pipes.open().await;
+        until("the old one retires", || client.cluster().state(0) == LinkState::Dialling).await;
+        let waits = tokio::spawn(client.delete("waits").into_future());
+        until("it waits", || client.stats().servers[0].counters.waiting == 1).await;
+        Between { old, new, slow, waits }
+    }
+}
+
 /// The new connection is ready, the old one still owes a reply, and the new one is lost: the old one serves those who wait.
 /// Code of users' runs in the task that serves the old connection.
 #[tokio::test]
@@ -227,14 +250,7 @@ async fn a_new_connection_that_is_lost_before_it_serves_is_not_missed() {
         let mut pipes = Pipes::new(1 << 16);
         let (settings, seen) = Seen::of(patient());
         let client = pipes.client(settings);
-        let slow = tokio::spawn(client.delete("slow").into_future());
-        let mut old = pipes.open().await;
-        old.expect("md slow\r\n").await;
-        client.cluster().renew();
-        let mut new = pipes.open().await;
-        until("the old one retires", || client.cluster().state(0) == LinkState::Dialling).await;
-        let waits = tokio::spawn(client.delete("waits").into_future());
-        until("it waits", || client.stats().servers[0].counters.waiting == 1).await;
+        let Between { mut old, mut new, slow, waits } = Between::of(&client, &mut pipes).await;
         if strays {
             new.say("HD\r\n").await;
         } else {
@@ -257,14 +273,7 @@ async fn a_new_connection_serves_when_the_old_one_is_lost() {
     let mut pipes = Pipes::new(1 << 16);
     let (settings, seen) = Seen::of(patient());
     let client = pipes.client(settings);
-    let slow = tokio::spawn(client.delete("slow").into_future());
-    let mut old = pipes.open().await;
-    old.expect("md slow\r\n").await;
-    client.cluster().renew();
-    let mut new = pipes.open().await;
-    until("the old one retires", || client.cluster().state(0) == LinkState::Dialling).await;
-    let waits = tokio::spawn(client.delete("waits").into_future());
-    until("it waits", || client.stats().servers[0].counters.waiting == 1).await;
+    let Between { old, mut new, slow, waits } = Between::of(&client, &mut pipes).await;
     drop(old);
     let lost = slow.await.unwrap().unwrap_err();
     assert_eq!((lost.kind(), lost.outcome()), (ErrorKind::ConnectionLost, Outcome::Unknown), "{lost}");

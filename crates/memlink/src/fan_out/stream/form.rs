@@ -135,12 +135,10 @@ where
     V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
 {
     let reply = (&mut send).await?;
-    probe::note_reply(send.link(), &reply);
     let server = send.server_name().clone();
-    match reply {
-        Ok(output) => Ok((output, server)),
-        Err(fault) => Err(Error::fault(server, &fault)),
-    }
+    let result = reply.map_err(|fault| Error::fault(server.clone(), &fault));
+    probe::note(send.link(), &result);
+    Ok((result?, server))
 }
 
 /// A flight, and where it comes from.

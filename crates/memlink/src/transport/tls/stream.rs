@@ -58,6 +58,25 @@ const READ_LEN_MIN: usize = 4 * 1024;
 const READ_LEN_MAX: usize = 64 * 1024;
 
 impl TlsStream {
+    /// Before the first byte of the handshake.
+    fn over(socket: Transport, session: ClientConnection, about: About) -> TlsStream {
+        TlsStream {
+            socket: Box::new(socket),
+            session,
+            about,
+            cipher: Vec::new(),
+            taken: 0,
+            read_len: READ_LEN_MIN,
+            first: [0; FIRST_LEN],
+            received: 0,
+            is_proved: false,
+            end: None,
+            failed: None,
+            is_cut: false,
+            wear: Wear::new(),
+        }
+    }
+
     /// Where the socket below leads.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         self.socket.peer()
@@ -72,21 +91,7 @@ impl TlsStream {
         ends: Instant,
     ) -> io::Result<TlsStream> {
         let session = ClientConnection::new(config, name).map_err(|error| refusal(&error, about, &[]))?;
-        let mut stream = TlsStream {
-            socket: Box::new(socket),
-            session,
-            about,
-            cipher: Vec::new(),
-            taken: 0,
-            read_len: READ_LEN_MIN,
-            first: [0; FIRST_LEN],
-            received: 0,
-            is_proved: false,
-            end: None,
-            failed: None,
-            is_cut: false,
-            wear: Wear::new(),
-        };
+        let mut stream = TlsStream::over(socket, session, about);
         match timeout_at(ends, std::future::poll_fn(|cx| stream.poll_handshake(cx))).await {
             Ok(done) => {
                 stream.wear.limit(stream.session.negotiated_cipher_suite());
@@ -384,21 +389,9 @@ mod tests {
             .unwrap()
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
-        let mut stream = TlsStream {
-            socket: Box::new(Transport::Other(Box::pin(near))),
-            session: ClientConnection::new(Arc::new(config), "cache".try_into().unwrap()).unwrap(),
-            about: About { shows_certificate: false },
-            cipher: Vec::new(),
-            taken: 0,
-            read_len: READ_LEN_MIN,
-            first: [0; FIRST_LEN],
-            received: 0,
-            is_proved: false,
-            end: None,
-            failed: None,
-            is_cut: false,
-            wear: Wear::new(),
-        };
+        let session = ClientConnection::new(Arc::new(config), "cache".try_into().unwrap()).unwrap();
+        let about = About { shows_certificate: false };
+        let mut stream = TlsStream::over(Transport::Other(Box::pin(near)), session, about);
         std::future::poll_fn(|cx| stream.poll_flush(cx)).await.unwrap();
         assert!(!stream.session.wants_write(), "the hello has left");
         stream.failed = Some(io::ErrorKind::BrokenPipe.into());
