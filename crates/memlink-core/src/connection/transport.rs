@@ -139,7 +139,7 @@ impl<P: Protocol, W> Connection<P, W> {
         if !self.is_ending() {
             self.phase = match core::mem::replace(&mut self.phase, Phase::Idle) {
                 Phase::Suspended(cause) | Phase::Down(cause) | Phase::Reopening(cause) => Phase::Down(cause),
-                _ if self.is_wanted() => Phase::Dialling,
+                // Whoever comes next wakes the driver, until that says that it dials: those who want a connection now may have left by then.
                 _ => Phase::Idle,
             };
         }

@@ -171,3 +171,26 @@ fn a_retired_connection_finishes_what_is_in_flight_and_the_next_takes_over() {
         world.check_end();
     }
 }
+
+/// Somebody was promised room when the connection was lost, and leaves before the driver looks whether a connection is wanted: whoever
+/// comes next, without a deadline, has it dialled.
+#[test]
+fn a_connection_that_nobody_wanted_any_more_is_wanted_again() {
+    let mut world = World::open_with(Limits { in_flight_max: 1, ..Limits::default() });
+    let (first, promised) = (world.submit(Kind::Echo), world.submit(Kind::Echo));
+    world.take();
+    world.write(usize::MAX);
+    world.deliver(usize::MAX);
+    world.look(first);
+    world.assert_replied(first);
+    world.lose(Broken::EndOfStream);
+    world.leave(promised);
+    // The driver looks, and finds nothing to do.
+    world.take();
+    assert!(!world.connection.is_wanted() && !world.is_driver_woken);
+    let next = world.submit(Kind::Echo);
+    assert!(world.is_driver_woken, "it was told that a connection is being made");
+    world.open();
+    world.turn();
+    world.assert_replied(next);
+}

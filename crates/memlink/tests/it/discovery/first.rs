@@ -47,7 +47,8 @@ async fn requests_of_every_kind_wait_for_the_first_list() {
     assert!(noop.len() == 3 && noop.iter().all(|answer| answer.reply.is_ok()), "{noop:?}");
     assert_eq!(client.get("key").await.show(), "\"value\"");
     assert!([&one, &other, &third].iter().all(|server| server.stats().items > 0));
-    assert!(events.have("added to the servers") && !events.have("no new list"));
+    until("it is told", || events.have("added to the servers")).await;
+    assert!(!events.have("no new list"));
 }
 
 #[tokio::test]
