@@ -3,7 +3,8 @@ use std::cell::Cell;
 use bytes::Bytes;
 use memlink_core::{Command, Encoder, Malformed, Reply, Unsupported};
 use memlink_meta::{
-    Arithmetic, CountedOutcome, Delete, DeleteOutcome, Expect, Fault, Get, Meta, MultiGet, Noop, Peer, Set, SetOutcome,
+    Arithmetic, CountedOutcome, Delete, DeleteOutcome, Expect, Fault, FaultKind, Get, Meta, MultiGet, Noop, Peer, Set,
+    SetOutcome,
 };
 
 use crate::protocol::Spoken;
@@ -39,7 +40,7 @@ pub(crate) enum Answer {
     Counted(u64),
     Values(Vec<Option<Bytes>>),
     Fenced,
-    Fault,
+    Fault(FaultKind),
 }
 
 impl Sent {
@@ -95,7 +96,7 @@ impl Command<Spoken> for Sent {
             Form::Get(command) => match command.decode(reply)? {
                 Ok(Some(got)) => Answer::Hit { value: got.value.unwrap_or_default(), cas: got.cas },
                 Ok(None) => Answer::Miss,
-                Err(_) => Answer::Fault,
+                Err(fault) => Answer::Fault(fault.kind()),
             },
             Form::Set(command) => or_fault(command.decode(reply)?, |stored| match stored.outcome {
                 SetOutcome::Stored => Answer::Stored { cas: stored.cas },
@@ -125,5 +126,5 @@ impl Command<Spoken> for Sent {
 }
 
 fn or_fault<T>(decoded: Result<T, Fault>, read: impl FnOnce(T) -> Answer) -> Answer {
-    decoded.map_or(Answer::Fault, read)
+    decoded.map_or_else(|fault| Answer::Fault(fault.kind()), read)
 }

@@ -51,10 +51,12 @@ pub enum Fault {
     Suspend(u64),
     /// The task that serves a link is gone without a word.
     DriverGone,
+    /// For a time the server answers everything with a fault of its own, and does nothing.
+    NoBackend(u64),
 }
 
 /// How many kinds there are.
-pub(crate) const KINDS: usize = 24;
+pub(crate) const KINDS: usize = 25;
 
 impl Fault {
     /// A number for each kind, to count by.
@@ -84,6 +86,7 @@ impl Fault {
             Fault::Banner => 21,
             Fault::Suspend(_) => 22,
             Fault::DriverGone => 23,
+            Fault::NoBackend(_) => 24,
         }
     }
 
@@ -128,6 +131,7 @@ pub(crate) const NAMES: [&str; KINDS] = [
     "no room",
     "clock jump",
     "driver gone",
+    "no backend",
 ];
 
 /// How often each kind was injected: when it took effect, not when it was planned.

@@ -7,8 +7,8 @@
 //!      '-------------'------ one queue of events, one seed --------'
 //! ```
 //!
-//! What is real: the engine (`memlink-core`), the protocol (`memlink-meta`), the ring, the client's backoff and linger. What is
-//! simulated, with the same calls of the engine in the same order: the client's driver and its callers. What is independent: the
+//! What is real: the engine (`memlink-core`), the protocol (`memlink-meta`), the ring, the client's policies (where and whether a command
+//! goes again, which link takes it, health, backoff, linger). What is simulated, with the same calls of the engine in the same order: the client's driver and its callers. What is independent: the
 //! servers, which are the conversations of `memlink-testserver`.
 //!
 //! * A [`Plan`] is made of a seed: who asks what when, and what goes wrong. [`run`] lets it happen and says whether a promise was
@@ -27,6 +27,10 @@ mod keys;
 mod link;
 mod mutant;
 mod plan;
+// The client's own: it knows nothing but numbers.
+#[allow(dead_code, reason = "the client tells its observers more than is simulated")]
+#[path = "../../memlink/src/policy/mod.rs"]
+mod policy;
 mod protocol;
 mod report;
 mod run;

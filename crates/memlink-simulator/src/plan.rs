@@ -6,6 +6,7 @@ use memlink_testserver::Version;
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::keys::{Keys, SERVERS};
+use crate::policy::Patience;
 
 /// A history before it happens: who asks what when, and what goes wrong. One seed decides all of it, and everything that happens
 /// after.
@@ -98,6 +99,8 @@ pub(crate) struct Rules {
     pub(crate) dial_timeout: Duration,
     /// So many commands without a reply, and no byte for so long, and a server is given no more of them.
     pub(crate) suspension: (u64, Duration),
+    /// What a server may answer before it is left alone.
+    pub(crate) patience: Patience,
     /// Servers that lose everything at times.
     restarts: [bool; SERVERS],
 }
@@ -130,6 +133,7 @@ impl Rules {
             turn_bytes_max: dice.between(60, 70_000) as usize,
             ..Limits::default()
         };
+        let suspension = (dice.between(1, 5), Duration::from_millis(dice.between(4, 20)));
         Rules {
             limits,
             opaque: !dice.one_in(4),
@@ -139,7 +143,8 @@ impl Rules {
             latency: (5 * US, dice.between(20, 400) * US),
             backoff: (Duration::from_millis(2), Duration::from_millis(25)),
             dial_timeout: Duration::from_millis(15),
-            suspension: (dice.between(1, 5), Duration::from_millis(dice.between(4, 20))),
+            suspension,
+            patience: Patience { faults: dice.between(2, 6) as u32, lasting: suspension.1 },
             restarts: std::array::from_fn(|_| dice.one_in(2)),
         }
     }
@@ -233,7 +238,7 @@ fn filling_len(dice: &mut Dice) -> usize {
 fn fault(dice: &mut Dice, rules: &Rules, link: usize) -> Fault {
     let stall = rules.limits.stall_timeout.as_nanos() as u64;
     let long = |dice: &mut Dice| if dice.one_in(2) { 2 * stall + dice.below(2 * stall) } else { dice.below(stall / 2) };
-    match dice.below(40) {
+    match dice.below(41) {
         0 | 1 => Fault::Reset,
         2 | 3 => Fault::Finish,
         4..7 => Fault::CutCommands(cut_len(dice)),
@@ -260,6 +265,7 @@ fn fault(dice: &mut Dice, rules: &Rules, link: usize) -> Fault {
         35 => Fault::AcceptSilent,
         36 => Fault::Banner,
         37 | 38 => Fault::Suspend(dice.below(3 * stall)),
+        39 => Fault::NoBackend(dice.between(5, 80) * MS),
         _ => Fault::DriverGone,
     }
 }

@@ -44,6 +44,12 @@ pub struct Report {
     pub renewed: u64,
     /// Connections that were suspended because nothing came.
     pub suspended: u64,
+    /// Servers that were left alone because nothing but faults came, counted by connection.
+    pub left_alone: u64,
+    /// Those that were asked again, and were better.
+    pub resumed: u64,
+    /// Commands that went again over another link.
+    pub moved: u64,
     /// Error lines on a connection whose replies were altered: believed by whoever was at the head, as nothing confirms their place.
     pub errors_believed: u64,
     /// Increments that may have been counted.
@@ -73,6 +79,9 @@ impl Report {
         self.connections += other.connections;
         self.renewed += other.renewed;
         self.suspended += other.suspended;
+        self.left_alone += other.left_alone;
+        self.resumed += other.resumed;
+        self.moved += other.moved;
         self.errors_believed += other.errors_believed;
         self.increments += other.increments;
         self.increments_unknown += other.increments_unknown;
@@ -104,10 +113,13 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} connections, {} renewed, {} suspended · {} increments, {} unknown · {} keys in order, {} undecided · {} error lines believed · {} s simulated",
+            "{} connections, {} renewed, {} suspended, {} left alone, {} better again · {} commands over another link · {} increments, {} unknown · {} keys in order, {} undecided · {} error lines believed · {} s simulated",
             self.connections,
             self.renewed,
             self.suspended,
+            self.left_alone,
+            self.resumed,
+            self.moved,
             self.increments,
             self.increments_unknown,
             self.keys,

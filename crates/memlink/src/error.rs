@@ -94,6 +94,25 @@ impl Error {
         self.0.server.as_deref()
     }
 
+    /// Whether sending the same request again can succeed and cannot apply it twice. A deadline is not retryable: the caller's
+    /// time is over.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        let may_have_gone_away = match self.kind() {
+            ErrorKind::ConnectionLost | ErrorKind::ServerDown | ErrorKind::QueueFull => true,
+            ErrorKind::Invalid
+            | ErrorKind::Config
+            | ErrorKind::Deadline
+            | ErrorKind::Refused
+            | ErrorKind::Unsupported
+            | ErrorKind::Server
+            | ErrorKind::Unclaimed
+            | ErrorKind::Closed
+            | ErrorKind::NoRuntime => false,
+        };
+        may_have_gone_away && self.outcome() == Outcome::NotSent
+    }
+
     /// The server's own words, for [`ErrorKind::Server`].
     #[must_use]
     pub fn fault_text(&self) -> Option<&str> {
@@ -215,3 +234,18 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_run_is_never_retryable() {
+        let is_retryable = |kind, outcome| Error::new(kind, outcome, None, String::new()).is_retryable();
+        for kind in [ErrorKind::ConnectionLost, ErrorKind::ServerDown, ErrorKind::QueueFull] {
+            assert!(is_retryable(kind, Outcome::NotSent));
+            assert!(!is_retryable(kind, Outcome::Unknown) && !is_retryable(kind, Outcome::Answered));
+        }
+        assert!(!is_retryable(ErrorKind::Deadline, Outcome::NotSent));
+    }
+}

@@ -85,10 +85,10 @@ mod lease;
 mod link;
 #[cfg(feature = "tracing")]
 mod log;
+mod policy;
 mod pool;
 mod probe;
 mod request;
-mod retry;
 #[cfg(all(test, memlink_shuttle))]
 mod scheduled;
 mod servers;

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::config::{Lanes, Server};
 use crate::link::{CallError, DialGate, Link, LinkOptions, LinkProtocol, LinkState};
+use crate::policy::{self, Readiness};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// The links to one server.
@@ -53,21 +54,13 @@ impl<P: LinkProtocol> Pool<P> {
         }
     }
 
-    /// The link with the least in flight, but one that is lost or down only when all are, and one that is down only when none is being
-    /// dialled. One that was never needed counts as open, or it would never be needed as long as another one is.
     fn choose(&self, len: usize) -> &Arc<Link<P>> {
         let lane = if len >= self.large_min && !self.large.is_empty() { &self.large } else { &self.links };
         // Among equals it is each one's turn.
         let first = self.next.fetch_add(1, Ordering::Relaxed) % lane.len();
         let (before, after) = lane.split_at(first);
-        let ranked = after.iter().chain(before).map(|link| (Readiness::of(link.state()), link));
-        match ranked.min_by_key(|(readiness, link)| (*readiness, link.load())) {
-            Some((Readiness::Fit, best)) => best,
-            best => {
-                let other = self.all().find(|link| Readiness::of(link.state()) == Readiness::Fit);
-                other.or(best.map(|(_, best)| best)).unwrap_or(&lane[first])
-            }
-        }
+        let in_turn = after.iter().chain(before).map(|link| (readiness(link), link.load(), link));
+        policy::choose(in_turn, || self.all().find(|link| readiness(link) == Readiness::Fit)).unwrap_or(&lane[first])
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Link<P>>> {
@@ -124,21 +117,12 @@ impl<P: LinkProtocol> Pool<P> {
     }
 }
 
-/// What a link is worth to the next command, the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Readiness {
-    Fit,
-    Dialling,
-    Down,
-}
-
-impl Readiness {
-    fn of(state: LinkState) -> Readiness {
-        match state {
-            LinkState::Open | LinkState::Idle => Readiness::Fit,
-            LinkState::Dialling => Readiness::Dialling,
-            LinkState::Down | LinkState::Closed => Readiness::Down,
-        }
+/// What a link is worth to the next command.
+fn readiness<P: LinkProtocol>(link: &Link<P>) -> Readiness {
+    match link.state() {
+        LinkState::Open | LinkState::Idle => Readiness::Fit,
+        LinkState::Dialling => Readiness::Dialling,
+        LinkState::Down | LinkState::Closed => Readiness::Down,
     }
 }
 

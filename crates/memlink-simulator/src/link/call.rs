@@ -4,12 +4,17 @@ use super::Waiter;
 use crate::command::{Answer, Sent};
 use crate::mutant::Mutant;
 use crate::plan::{Ask, Verb};
+use crate::policy::{COMMAND_LEN, Next, Tries};
 use crate::world::World;
 
 /// One caller and its command, or its line of many keys with a fence behind it.
 pub(crate) struct Operation {
     pub(crate) ask: Ask,
     pub(crate) link: usize,
+    /// Over this link and no other.
+    pub(crate) is_pinned: bool,
+    /// Asks whether a server that is left alone is better.
+    pub(crate) prober: Option<usize>,
     pub(crate) calls: Vec<Call>,
     pub(crate) began: u64,
     /// Fixed when it is first polled.
@@ -27,6 +32,8 @@ pub(crate) struct Operation {
     pub(crate) entered: u64,
     /// What the server has done for it.
     pub(crate) executions: u32,
+    /// The server has refused to do it, as what is behind it was away.
+    pub(crate) is_refused: bool,
     /// What the server has said to it, before anything went wrong.
     pub(crate) said: Option<bytes::Bytes>,
     /// What it saw before, for a swap.
@@ -45,7 +52,7 @@ pub(crate) enum Ending {
 pub(crate) struct Call {
     pub(crate) sent: Sent,
     state: State,
-    made: u32,
+    tries: Tries,
     pub(crate) result: Option<Result<Answer, CallError>>,
 }
 
@@ -63,12 +70,9 @@ pub(crate) enum CallError {
     Malformed(&'static str),
 }
 
-/// As `retry` in the client.
-const ATTEMPTS_MAX: u32 = 3;
-
 impl Call {
     pub(crate) fn new(sent: Sent) -> Call {
-        Call { sent, state: State::New, made: 0, result: None }
+        Call { sent, state: State::New, tries: Tries::default(), result: None }
     }
 }
 
@@ -77,6 +81,8 @@ impl Operation {
         Operation {
             ask,
             link,
+            is_pinned: false,
+            prober: None,
             calls,
             began,
             deadline: None,
@@ -89,6 +95,7 @@ impl Operation {
             wired: None,
             entered: 0,
             executions: 0,
+            is_refused: false,
             said: None,
             seen: None,
         }
@@ -142,20 +149,46 @@ impl World {
                 State::Done => return,
             };
             let Some(result) = polled else { return };
-            let may_repeat = self.operations[n].calls.len() == 1;
-            let (verb, mutant) = (self.operations[n].ask.verb, self.mutant);
-            let call = &mut self.operations[n].calls[call];
-            call.state = State::Done;
-            if let Err(CallError::Failed(failure)) = &result {
-                call.made += 1;
-                if may_repeat && call.made < ATTEMPTS_MAX && repeats(failure, verb, mutant) {
-                    call.state = State::Again;
-                    continue;
-                }
+            self.operations[n].calls[call].state = State::Done;
+            if let Err(CallError::Failed(failure)) = &result
+                && self.goes_again(n, call, failure)
+            {
+                self.operations[n].calls[call].state = State::Again;
+                continue;
             }
-            call.result = Some(result);
+            if call == 0 {
+                self.note(self.operations[n].link, &result);
+            }
+            self.operations[n].calls[call].result = Some(result);
             return;
         }
+    }
+
+    /// `Attempts::failed` in the client: whether there is to be another attempt, and over which link.
+    fn goes_again(&mut self, n: usize, call: usize, failure: &Failure) -> bool {
+        let operation = &mut self.operations[n];
+        if operation.calls.len() > 1 {
+            return false;
+        }
+        let (link, is_pinned, verb) = (operation.link, operation.is_pinned, operation.ask.verb);
+        let next = operation.calls[call].tries.after(&seen_as(failure, verb, self.mutant));
+        let server = self.links[link].server;
+        let goes_to = match next {
+            // Nobody has chosen stand-ins.
+            Next::Nowhere | Next::StandIn => return false,
+            Next::Again if !self.may_retry(link) => return false,
+            _ if is_pinned => link,
+            Next::Again | Next::Successor => self.pick(server),
+        };
+        self.operations[n].link = goes_to;
+        self.report.moved += u64::from(goes_to != link);
+        next == Next::Again || goes_to != link
+    }
+
+    fn may_retry(&mut self, link: usize) -> bool {
+        let (now, shared) = (self.tick(), &mut self.links[link]);
+        let started = shared.connection.stats().started;
+        shared.retries.take(now, started)
     }
 
     fn submit(&mut self, n: usize, call: usize) -> Option<Result<Answer, CallError>> {
@@ -170,11 +203,18 @@ impl World {
         let operation = &self.operations[n];
         let (sent, waits) = (&operation.calls[call].sent, operation.ask.waits);
         let mut waiter = Some(Waiter { operation: n, task: operation.task });
+        let (len, is_probe) = (sent.size_hint(), operation.prober.is_some());
         let shared = &mut self.links[link];
         shared.submitted += 1;
-        match shared.connection.submit(sent, deadline, waits, &mut waiter) {
+        let submitted = match is_probe {
+            true => shared.connection.submit_probe(sent, deadline, &mut waiter),
+            false => shared.connection.submit(sent, deadline, waits, &mut waiter),
+        };
+        match submitted {
             Err(refused) => Some(Err(refusal(refused))),
             Ok(admission) => {
+                // Until the driver has counted anew.
+                shared.load += len + COMMAND_LEN;
                 self.operations[n].calls[call].state = State::Submitted(admission.token);
                 self.note_entered(n, call);
                 self.follow(n, link, &admission);
@@ -305,10 +345,13 @@ impl World {
     }
 }
 
-fn repeats(failure: &Failure, verb: Verb, mutant: Option<Mutant>) -> bool {
-    let is_lost = matches!(failure.cause, Cause::Closed(_));
-    let is_mutant = mutant == Some(Mutant::LostIncrementRepeated) && matches!(verb, Verb::Increment(_));
-    is_lost && (failure.outcome == Outcome::NotSent || is_mutant)
+/// How a failure is seen by the client, and by a mutant.
+fn seen_as(failure: &Failure, verb: Verb, mutant: Option<Mutant>) -> Failure {
+    let is_mistaken = mutant == Some(Mutant::LostIncrementRepeated)
+        && matches!(verb, Verb::Increment(_))
+        && matches!(failure.cause, Cause::Closed(_));
+    let outcome = if is_mistaken { Outcome::NotSent } else { failure.outcome };
+    Failure { outcome, cause: failure.cause.clone() }
 }
 
 fn refusal(refused: Refused) -> CallError {

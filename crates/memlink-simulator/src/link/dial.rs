@@ -135,7 +135,7 @@ impl World {
     }
 
     /// Whether there is more than one link to a server.
-    fn has_several(server: usize) -> bool {
+    pub(super) fn has_several(server: usize) -> bool {
         LINKS.iter().filter(|other| **other == server).count() > 1
     }
 

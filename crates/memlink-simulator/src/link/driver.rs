@@ -1,11 +1,11 @@
 use memlink_core::{Broken, Cause, Phase, Tick, Transmit};
 
-use super::backoff::{Backoff, STEADY_AFTER};
 use super::renewal::Renewal;
 use super::wire::{Driven, Wire};
 use super::{LinkState, Waiter};
 use crate::mutant::Mutant;
 use crate::plan::LINKS;
+use crate::policy::{Backoff, STEADY_AFTER};
 use crate::world::{Next, World};
 
 /// The one task that serves a link: `Driver` in the client, with the same turns in the same order.
@@ -184,6 +184,7 @@ impl World {
         if is_open && !was_open {
             self.release(driver);
             self.end_rest(self.links[link].server);
+            self.links[link].record.forget();
             self.links[link].state = LinkState::Open;
         }
         if is_silent != was_silent {
@@ -217,14 +218,13 @@ impl World {
         }
         self.judge_loss(link, wire.wired, why);
         let slot = self.links[link].slot;
-        if is_idle && LINKS[..slot].contains(&LINKS[slot]) {
-            self.release(driver);
-            return self.let_go(link, driver, wire, why);
-        }
+        let is_spare = is_idle && LINKS[..slot].contains(&LINKS[slot]);
         let is_young = wire.is_proved && driver.backoff.failures() == 0 && lived < STEADY_AFTER;
-        if is_young && self.links[link].connection.is_drained() {
-            self.release(driver);
-            return self.let_go(link, driver, wire, why);
+        if is_spare || (is_young && !Self::has_several(LINKS[slot])) {
+            match self.let_go(link, driver, wire, why) {
+                Ok(()) => return self.release(driver),
+                Err(back) => wire = back,
+            }
         }
         let wait = driver.backoff.next_wait(self.dice.throw());
         let until = now.after(wait);
@@ -262,18 +262,24 @@ impl World {
         }
     }
 
-    /// Closes a connection on which nothing is owed, and dials the next one when it is wanted.
-    fn let_go(&mut self, link: usize, driver: &mut Driver, mut wire: Box<Wire>, why: &Broken) {
-        driver.is_free = true;
+    /// Closes a connection on which nothing is owed, and dials the next one when it is wanted. Gives one back on which something is; and
+    /// one that is suspended: nobody can want another one while everybody is refused.
+    fn let_go(&mut self, link: usize, driver: &mut Driver, mut wire: Box<Wire>, why: &Broken) -> Result<(), Box<Wire>> {
         // Between the look at what is owed and this the lock was let go of.
         self.preempt(link);
         let shared = &mut self.links[link];
+        let is_suspended = matches!(shared.connection.phase(), Phase::Suspended(_));
+        if is_suspended || !shared.connection.is_drained() {
+            return Err(wire);
+        }
         let remains = shared.connection.closed(why, &mut wire.transmit, &mut driver.woken);
         (shared.inline, shared.wired) = (None, None);
         drop(remains);
         self.close_client(wire.wired);
+        driver.is_free = true;
         driver.old = (self.mutant == Some(Mutant::PendingKept)).then_some(wire);
         self.links[link].state = LinkState::Idle;
+        Ok(())
     }
 
     /// Looks at what callers have left while there is no connection, and ends waits that are over.

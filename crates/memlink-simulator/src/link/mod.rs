@@ -4,16 +4,10 @@
 mod call;
 mod dial;
 mod driver;
+mod health;
 mod inline;
 mod renewal;
 mod wire;
-
-// The client's own: these two know nothing but numbers.
-#[allow(dead_code, reason = "the client tells its observers more than is simulated")]
-#[path = "../../../memlink/src/link/backoff.rs"]
-mod backoff;
-#[path = "../../../memlink/src/link/linger.rs"]
-mod linger;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,9 +17,11 @@ use memlink_core::{Broken, Connection, Limits, Tick};
 pub(crate) use call::{Call, CallError, Ending, Operation};
 pub(crate) use dial::{Dial, Gate};
 pub(crate) use driver::Driver;
+pub(crate) use health::Prober;
 pub(crate) use inline::Writing;
 
 use crate::plan::Rules;
+use crate::policy::{Backoff, Readiness, Record, RetryBudget};
 use crate::protocol::Spoken;
 
 /// Wakes the task of an operation, as long as it has not been moved to another task since.
@@ -49,6 +45,12 @@ pub(crate) struct Link {
     /// The socket that callers may write to.
     pub(crate) inline: Option<usize>,
     pub(crate) stop: Option<Tick>,
+    /// What may be submitted again by itself.
+    pub(crate) retries: RetryBudget,
+    /// What the server has answered of late.
+    pub(crate) record: Record,
+    /// About how many bytes are in flight.
+    pub(crate) load: usize,
     pub(crate) distrusted: Option<(u64, &'static str)>,
     pub(crate) is_served: bool,
     pub(crate) state: LinkState,
@@ -94,6 +96,9 @@ impl Link {
             has_waker: false,
             inline: None,
             stop: None,
+            retries: RetryBudget::default(),
+            record: Record::default(),
+            load: 0,
             distrusted: None,
             is_served: false,
             state: LinkState::Idle,
@@ -106,6 +111,14 @@ impl Link {
         }
     }
 
+    pub(crate) fn readiness(&self) -> Readiness {
+        match self.state {
+            LinkState::Open | LinkState::Idle => Readiness::Fit,
+            LinkState::Dialling => Readiness::Dialling,
+            LinkState::Down | LinkState::Closed => Readiness::Down,
+        }
+    }
+
     /// Takes the driver's waker.
     pub(crate) fn take_waker(&mut self) -> bool {
         std::mem::take(&mut self.has_waker)
@@ -113,7 +126,7 @@ impl Link {
 }
 
 pub(crate) fn new_driver(rules: &Rules) -> Driver {
-    Driver::new(backoff::Backoff::new(rules.backoff.0, rules.backoff.1))
+    Driver::new(Backoff::new(rules.backoff.0, rules.backoff.1))
 }
 
 /// A connection was lost for a reason that the socket gave.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use memlink_core::{Broken, Cause, Framed, Incoming, Limits, Phase, Tick, Transmit};
 use memlink_meta::Expect;
 
-use super::linger::Linger;
 use super::{Link, Waiter};
 use crate::mutant::Mutant;
+use crate::policy::{COMMAND_LEN, Linger};
 use crate::protocol::Spoken;
 use crate::world::World;
 
@@ -347,7 +347,9 @@ impl World {
                 return Err(Broken::Abandoned);
             }
         }
-        let shared = &self.links[link];
+        let shared = &mut self.links[link];
+        let commands = shared.connection.in_flight() * COMMAND_LEN;
+        shared.load = commands + shared.connection.queued_bytes() + wire.transmit.remaining() + wire.incoming.lacking();
         let driven = Driven {
             timeout: shared.connection.poll_timeout(),
             stop: shared.stop,

@@ -6,12 +6,9 @@ use super::World;
 use crate::command::Answer;
 use crate::keys::Keys;
 use crate::link::Ending;
-use crate::plan::{Ask, LINKS, MS, Verb};
+use crate::plan::{LINKS, MS, Verb};
 use crate::value;
 use memlink_history::{Answered, Asked, History, Item};
-
-/// Numbers of operations that are no part of the plan.
-const PROBES: u64 = 1_000_000;
 
 /// How long after the last step every operation must have ended: longer than any of them may take.
 const END_MAX: u64 = 4_000 * MS;
@@ -51,7 +48,7 @@ impl World {
         self.is_healed = true;
         self.armed = Default::default();
         for server in &mut self.servers {
-            (server.is_up, server.frozen_until) = (true, 0);
+            (server.is_up, server.frozen_until, server.away_until) = (true, 0, 0);
         }
         for n in 0..self.wired.len() {
             let wired = &mut self.wired[n];
@@ -102,12 +99,7 @@ impl World {
     }
 
     fn probe(&mut self, slot: usize, waits: bool) -> usize {
-        // A counter: its value is short.
-        let key = Keys::shared().of_server(LINKS[slot]).last().unwrap_or(0);
-        let number = PROBES + self.operations.len() as u64;
-        let ask = Ask { number, verb: Verb::Get, key, timeout: Some(60 * MS), waits, leaves: None, sleeps: 0 };
-        self.ask_on(ask, self.slots[slot]);
-        self.operations.len() - 1
+        self.ask_over(self.slots[slot], 60 * MS, waits)
     }
 
     /// What was abandoned is answered or gone; nothing is in flight, nobody waits.
@@ -217,6 +209,10 @@ impl World {
             }
             return;
         }
+        if operation.is_refused {
+            // What is behind the server has not seen it.
+            return;
+        }
         let keys = Keys::shared();
         let owned = keys.get(operation.ask.key);
         let (key, began, ended) = (owned.key.as_bytes(), operation.began, operation.ended);
@@ -318,7 +314,7 @@ fn answered(key: &[u8], verb: Verb, answer: &Answer) -> Option<Answered> {
         Answer::NotFound if matches!(verb, Verb::Swap(_) | Verb::Delete | Verb::Increment(_)) => Answered::Refused,
         Answer::NotFound => return None,
         Answer::Counted(count) => Answered::Count(*count),
-        Answer::Fault => Answered::Fault,
+        Answer::Fault(_) => Answered::Fault,
         Answer::Values(_) | Answer::Fenced => return None,
     })
 }

@@ -22,7 +22,7 @@ impl World {
         for result in results {
             match result {
                 // Behind a line of many keys stands a fence: what it says is believed only if the fence has held.
-                Ok(next @ (Answer::Fault | Answer::Values(_))) if answer.is_none() => answer = Some(next),
+                Ok(next @ (Answer::Fault(_) | Answer::Values(_))) if answer.is_none() => answer = Some(next),
                 Ok(Answer::Fenced) => {}
                 Ok(next) => answer = Some(next),
                 Err(CallError::Failed(failure)) => return self.fail(n, failure),
@@ -47,6 +47,9 @@ impl World {
             Ending::Failed(Failure { outcome: Outcome::NotSent, .. }) => self.report.not_sent += 1,
             Ending::Failed(_) => self.report.unknown += 1,
             Ending::Left => self.report.left += 1,
+        }
+        if let Some(prober) = self.operations[n].prober {
+            self.probed(prober, &ending);
         }
         let (now, suspended) = (self.now, self.suspended_until);
         let operation = &mut self.operations[n];
@@ -95,7 +98,7 @@ impl World {
         let operation = &self.operations[n];
         let (number, key) = (operation.ask.number, operation.ask.key);
         let is_altered = operation.wired.is_some_and(|wired| self.wired[wired].suffered.altered);
-        if *answer == Answer::Fault && is_altered {
+        if matches!(answer, Answer::Fault(_)) && is_altered {
             self.report.errors_believed += 1;
             return;
         }
@@ -255,7 +258,7 @@ fn agrees(said: &[u8], answer: &Answer) -> bool {
         Answer::NotFound => words[0] == b"NF",
         Answer::Deleted => words[0] == b"HD",
         Answer::Counted(told) => words[0] == b"VA" && value == Some(told.to_string().as_bytes()),
-        Answer::Fault => words[0] == b"CLIENT_ERROR" || words[0] == b"SERVER_ERROR",
+        Answer::Fault(_) => words[0] == b"CLIENT_ERROR" || words[0] == b"SERVER_ERROR",
         Answer::Values(_) | Answer::Fenced => false,
     }
 }

@@ -17,9 +17,10 @@ pub(crate) use socket::Wired;
 
 use crate::dice::Dice;
 use crate::keys::SERVERS;
-use crate::link::{Armed, Dial, Gate, Link, LinkState, Operation, Waiter, Writing};
+use crate::link::{Armed, Dial, Gate, Link, LinkState, Operation, Prober, Waiter, Writing};
 use crate::mutant::Mutant;
 use crate::plan::{LINKS, Plan, Rules, Step, What};
+use crate::policy;
 use crate::protocol::Spoken;
 use crate::report::{Report, Violation};
 
@@ -51,6 +52,7 @@ pub(crate) struct World {
     /// Operations that have not ended.
     open: usize,
     pub(crate) writings: Vec<Option<Writing>>,
+    pub(crate) probers: Vec<Prober>,
     pub(crate) armed: [Armed; LINKS.len()],
     /// What was seen last of each key, with its CAS id.
     seen: HashMap<usize, (memlink_history::Item, u64)>,
@@ -77,6 +79,8 @@ pub(crate) enum Next {
     Leave(usize),
     /// A caller that was held up in a write goes on.
     Written(usize),
+    /// A server that is left alone is asked again.
+    Probe(usize),
     /// A link's driver runs.
     Driver(usize),
     /// A link's timer fires, if it was not set anew since.
@@ -102,7 +106,10 @@ pub(crate) enum Next {
 impl Next {
     /// Whether it is the client's program that runs.
     fn is_of_client(self) -> bool {
-        matches!(self, Next::Poll(_) | Next::Leave(_) | Next::Written(_) | Next::Driver(_) | Next::Timer(..))
+        matches!(
+            self,
+            Next::Poll(_) | Next::Leave(_) | Next::Written(_) | Next::Probe(_) | Next::Driver(_) | Next::Timer(..)
+        )
     }
 }
 
@@ -131,6 +138,7 @@ impl World {
             numbers: HashMap::new(),
             open: 0,
             writings: Vec::new(),
+            probers: Vec::new(),
             armed: Default::default(),
             seen: HashMap::new(),
             cleared: Vec::new(),
@@ -169,14 +177,14 @@ impl World {
         self.links.push(link);
     }
 
-    /// Which link the next operation of a server takes: `Pool::pick` in the client.
-    fn pick(&mut self, server: usize) -> usize {
+    /// Which link the next command of a server takes: `Pool::pick` in the client.
+    pub(crate) fn pick(&mut self, server: usize) -> usize {
         let slots: Vec<usize> = (0..LINKS.len()).filter(|slot| LINKS[*slot] == server).collect();
         let first = self.turns[server] % slots.len();
         self.turns[server] += 1;
         let in_turn = slots[first..].iter().chain(&slots[..first]).map(|slot| self.slots[*slot]);
-        let is_fit = |link: &usize| matches!(self.links[*link].state, LinkState::Open | LinkState::Idle);
-        in_turn.clone().find(is_fit).or_else(|| in_turn.clone().next()).unwrap_or(0)
+        let ranked = in_turn.map(|link| (self.links[link].readiness(), self.links[link].load, link));
+        policy::choose(ranked, || None).unwrap_or(0)
     }
 
     pub(crate) fn tick(&self) -> Tick {
@@ -308,6 +316,7 @@ impl World {
             }
             Next::Leave(n) => self.leave(n),
             Next::Written(at) => self.go_on_writing(at),
+            Next::Probe(prober) => self.probe_again(prober),
             Next::Driver(link) => {
                 self.links[link].is_scheduled = false;
                 self.poll_driver(link);

@@ -15,6 +15,8 @@ pub(crate) struct Server {
     pub(crate) cache: Cache,
     pub(crate) is_up: bool,
     pub(crate) frozen_until: u64,
+    /// It is a proxy, and what is behind it is away.
+    pub(crate) away_until: u64,
     version: Version,
 }
 
@@ -24,17 +26,20 @@ const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 /// The largest item; a value that is too large is a little longer.
 pub(crate) const ITEM_BYTES_MAX: usize = 64 << 10;
 
+/// What a proxy says when it cannot reach what is behind it.
+const NO_BACKEND: &[u8] = b"SERVER_ERROR backend failure\r\n";
+
 /// What every connection asks for before it serves.
 const PROBE_KEY: &[u8] = b"memlink:probe";
 
 impl Server {
     pub(super) fn new(version: Version) -> Server {
-        Server { cache: empty(version, 0), is_up: true, frozen_until: 0, version }
+        Server { cache: empty(version, 0), is_up: true, frozen_until: 0, away_until: 0, version }
     }
 
     pub(super) fn restart(&mut self, now: u64) {
         self.cache = empty(self.version, now);
-        self.frozen_until = 0;
+        (self.frozen_until, self.away_until) = (0, 0);
     }
 }
 
@@ -147,6 +152,10 @@ impl World {
         let mut command = wired.input.split_to(len);
         let line_len = command.iter().position(|byte| *byte == b'\r').unwrap_or(0);
         let line = Bytes::copy_from_slice(&command[..line_len]);
+        if self.now < self.servers[wired.server].away_until && is_of_backend(&line) {
+            return self.refuse(n, &line);
+        }
+        let wired = &mut self.wired[n];
         let mut said = BytesMut::new();
         let Some(session) = &mut wired.session else { return };
         loop {
@@ -156,16 +165,34 @@ impl World {
             }
         }
         self.report.executed += 1;
-        self.note_execution(n, &line, &said);
+        if let Some(operation) = self.find_operation(n, &line) {
+            let operation = &mut self.operations[operation];
+            operation.executions += 1;
+            operation.said = Some(Bytes::copy_from_slice(&said));
+            let (executions, number) = (operation.executions, operation.ask.number);
+            if executions > 1 {
+                self.violate("P4", format!("operation {number} was executed {executions} times"));
+            }
+        }
         self.answer(n, said);
     }
 
-    /// Notes what was executed for whom; the server's log, which nothing of the client's can touch.
-    fn note_execution(&mut self, n: usize, line: &[u8], said: &[u8]) {
+    /// A proxy whose server is away: it does nothing, and says so.
+    fn refuse(&mut self, n: usize, line: &[u8]) {
+        if let Some(operation) = self.find_operation(n, line) {
+            let operation = &mut self.operations[operation];
+            operation.is_refused = true;
+            operation.said = Some(Bytes::from_static(NO_BACKEND));
+        }
+        self.answer(n, BytesMut::from(NO_BACKEND));
+    }
+
+    /// Whose command this is, for the server's log, which nothing of the client's can touch.
+    fn find_operation(&mut self, n: usize, line: &[u8]) -> Option<usize> {
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
         // A get of the opening exchange is nobody's.
         let is_asked = |key: &&&[u8]| line.starts_with(b"m") && **key != PROBE_KEY;
-        let Some(key) = words.get(1).filter(is_asked) else { return };
+        let key = words.get(1).filter(is_asked)?;
         let server = self.wired[n].server;
         if Keys::shared().owner(key) != server {
             self.violate("P15", format!("server {server} is asked for {}", key.escape_ascii()));
@@ -177,16 +204,11 @@ impl World {
             let serial = serial()?;
             self.wired[n].serials.iter().find(|(known, _)| *known == serial).map(|(_, operation)| *operation)
         };
-        let Some(operation) = by_number.or_else(by_serial) else {
-            return self.violate("P4", format!("nobody's command is executed: {}", line.escape_ascii()));
-        };
-        let operation = &mut self.operations[operation];
-        operation.executions += 1;
-        operation.said = Some(Bytes::copy_from_slice(said));
-        let (executions, number) = (operation.executions, operation.ask.number);
-        if executions > 1 {
-            self.violate("P4", format!("operation {number} was executed {executions} times"));
+        let operation = by_number.or_else(by_serial);
+        if operation.is_none() {
+            self.violate("P4", format!("nobody's command is executed: {}", line.escape_ascii()));
         }
+        operation
     }
 
     /// Gives a reply, or what the faults that wait for one make of it.
@@ -300,6 +322,12 @@ impl World {
         };
         self.at(at, Next::Down(n));
     }
+}
+
+/// Whether a proxy passes it on. What every connection asks for before it serves lies on a server that is not away.
+fn is_of_backend(line: &[u8]) -> bool {
+    let is_data = (line.starts_with(b"m") && !line.starts_with(b"mn")) || line.starts_with(b"get ");
+    is_data && line.split(|byte| *byte == b' ').nth(1) != Some(PROBE_KEY)
 }
 
 /// What says whose a reply is.

@@ -6,9 +6,15 @@ use crate::command::{Form, Sent};
 use crate::fault::Fault;
 use crate::keys::Keys;
 use crate::link::{Call, Operation};
-use crate::plan::{Ask, LINKS, Verb, What};
+use crate::plan::{Ask, LINKS, MS, Verb, What};
 use crate::value::value;
 use crate::wire::End;
+
+/// Numbers of operations that are no part of the plan.
+const UNPLANNED: u64 = 1_000_000;
+
+/// How long a server that is left alone has to show that it is better.
+const PROBE_TIMEOUT: u64 = 60 * MS;
 
 /// The plan comes true.
 impl World {
@@ -39,23 +45,53 @@ impl World {
     /// A caller comes.
     pub(super) fn ask(&mut self, ask: Ask) {
         let link = self.pick(Keys::shared().get(ask.key).server);
-        self.ask_on(ask, link);
+        let operation = self.operation(ask, link);
+        self.begin(operation);
     }
 
-    pub(super) fn ask_on(&mut self, ask: Ask, link: usize) {
+    fn operation(&self, ask: Ask, link: usize) -> Operation {
         let seen = self.seen.get(&ask.key).cloned();
         let forms = forms(&ask, seen.as_ref().map(|(_, cas)| *cas), self.rules.opaque);
         let calls = forms.into_iter().map(|form| Call::new(Sent::new(form))).collect();
-        let (n, leaves) = (self.operations.len(), ask.leaves);
-        self.numbers.insert(ask.number, n);
         let mut operation = Operation::new(ask, link, calls, self.now);
         operation.seen = seen.map(|(item, _)| item);
+        operation
+    }
+
+    fn begin(&mut self, operation: Operation) {
+        let (n, leaves) = (self.operations.len(), operation.ask.leaves);
+        self.numbers.insert(operation.ask.number, n);
         self.operations.push(operation);
         self.open += 1;
         self.wake_operation(n);
         if let Some(leaves) = leaves {
             self.at(self.now + leaves, Next::Leave(n));
         }
+    }
+
+    /// A caller that asks for a number over this link and no other.
+    pub(super) fn ask_over(&mut self, link: usize, timeout: u64, waits: bool) -> usize {
+        let n = self.operations.len();
+        let operation = self.pinned(link, timeout, waits);
+        self.begin(operation);
+        n
+    }
+
+    /// Asks whether a server that is left alone is better.
+    pub(crate) fn ask_to_probe(&mut self, link: usize, prober: usize) {
+        let mut operation = self.pinned(link, PROBE_TIMEOUT, false);
+        operation.prober = Some(prober);
+        self.begin(operation);
+    }
+
+    fn pinned(&self, link: usize, timeout: u64, waits: bool) -> Operation {
+        // A counter: its value is short.
+        let key = Keys::shared().of_server(self.links[link].server).last().unwrap_or(0);
+        let number = UNPLANNED + self.operations.len() as u64;
+        let ask = Ask { number, verb: Verb::Get, key, timeout: Some(timeout), waits, leaves: None, sleeps: 0 };
+        let mut operation = self.operation(ask, link);
+        operation.is_pinned = true;
+        operation
     }
 
     fn close(&mut self, slot: usize, grace: u64) {
@@ -105,6 +141,10 @@ impl World {
                         self.silence(n, time);
                     }
                 }
+                self.report.injected.note(fault);
+            }
+            Fault::NoBackend(time) => {
+                self.servers[server].away_until = self.now + time;
                 self.report.injected.note(fault);
             }
             Fault::DriverGone => {

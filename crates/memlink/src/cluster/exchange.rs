@@ -7,10 +7,10 @@ use std::time::Duration;
 use memlink_core::Command;
 
 use self::sealed::Route;
-use super::{Cluster, found_no_server};
-use crate::error::{Error, ErrorKind, Outcome};
+use super::Cluster;
+use crate::error::Error;
 use crate::link::{Call, CallError, Link, LinkProtocol, Timing};
-use crate::retry;
+use crate::policy::{Next, Tries};
 
 /// One command on its way to one server. Sent when it is first polled; dropping it abandons the command, never the connection.
 ///
@@ -84,7 +84,7 @@ impl<P: LinkProtocol, C: Command<P>, D> Exchange<P, C, D> {
 
     /// The same, without submitting it again after a lost connection: for commands whose order among others matters.
     pub(crate) fn once(mut self) -> Exchange<P, C, D> {
-        self.attempts.made = retry::ATTEMPTS_MAX;
+        self.attempts.tries = Tries::spent();
         self
     }
 
@@ -147,16 +147,13 @@ type Where<'a, P> = dyn Fn(Elsewhere<'_, P>) -> Option<Arc<Link<P>>> + 'a;
 /// The attempts to send one command, which its owner keeps and lends to every poll.
 pub(crate) struct Attempts<P: LinkProtocol> {
     call: Call<P>,
-    /// How many have ended by the loss of a connection.
-    made: u32,
-    /// How many stand-ins were tried.
-    stand_ins: u32,
+    tries: Tries,
 }
 
 impl<P: LinkProtocol> Attempts<P> {
     #[inline]
     pub(super) fn new(link: Arc<Link<P>>, timing: Timing) -> Attempts<P> {
-        Attempts { call: Call::new(link, timing), made: 0, stand_ins: 0 }
+        Attempts { call: Call::new(link, timing), tries: Tries::default() }
     }
 
     /// The configured name of the server it goes to.
@@ -193,32 +190,24 @@ impl<P: LinkProtocol> Attempts<P> {
     /// What to tell the caller, unless there is to be another attempt.
     #[cold]
     fn failed(&mut self, error: &CallError, elsewhere: &Where<'_, P>) -> Option<Error> {
-        let error = Error::call(self.server_name().clone(), error);
         let link = self.call.link();
-        let next = if error.kind() == ErrorKind::Closed && error.outcome() == Outcome::NotSent {
-            // Each time costs a change of the topology, and all of them one deadline.
-            elsewhere(Elsewhere::Removed)
-        } else if found_no_server(&error) && self.stand_ins < retry::STAND_INS_MAX {
-            self.stand_ins += 1;
-            elsewhere(Elsewhere::Down(link))
-        } else {
-            self.made = self.made.saturating_add(1);
-            if !retry::repeats_unasked(error.kind(), error.outcome(), self.made) || !link.may_retry() {
-                return Some(error);
-            }
-            match elsewhere(Elsewhere::Lost) {
-                Some(next) if !Arc::ptr_eq(&next, link) => self.call.move_to(next),
-                _ => self.call.again(),
-            }
-            return None;
+        let next = match error {
+            CallError::Failed(failure) => self.tries.after(failure),
+            _ => Next::Nowhere,
         };
-        match next {
-            Some(next) if !Arc::ptr_eq(&next, link) => {
-                self.call.move_to(next);
-                None
-            }
-            _ => Some(error),
+        let goes_to = match next {
+            Next::Nowhere => None,
+            Next::Again if !link.may_retry() => None,
+            Next::Again => Some(elsewhere(Elsewhere::Lost).unwrap_or_else(|| link.clone())),
+            Next::Successor => elsewhere(Elsewhere::Removed),
+            Next::StandIn => elsewhere(Elsewhere::Down(link)),
+        };
+        match goes_to {
+            Some(other) if !Arc::ptr_eq(&other, link) => self.call.move_to(other),
+            Some(_) if next == Next::Again => self.call.again(),
+            _ => return Some(Error::call(self.server_name().clone(), error)),
         }
+        None
     }
 }
 

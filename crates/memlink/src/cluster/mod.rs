@@ -9,19 +9,19 @@
 
 mod change;
 mod exchange;
-mod policy;
 mod routing;
 #[cfg(feature = "schemes")]
 mod scheme;
 mod topology;
+mod when_down;
 
 pub use change::{Changes, TopologyWatch};
 pub(crate) use exchange::{Attempts, Elsewhere, sealed};
 pub use exchange::{ByKey, Destination, Exchange, ThisServer};
-pub(crate) use policy::found_no_server;
 pub use routing::Routing;
 pub(crate) use routing::{Fixed, OwnRing};
 pub use topology::Topology;
+pub(crate) use when_down::found_no_server;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -16,7 +16,8 @@ use super::{Discover, DiscoveryError, Sources};
 use crate::cluster::{Cluster, Routing, WeakCluster};
 use crate::config::{ConfigError, Server, Settings, bounded};
 use crate::event::Event;
-use crate::link::{Backoff, ConnectFuture, Connector, LinkOptions, LinkProtocol, spread};
+use crate::link::{ConnectFuture, Connector, LinkOptions, LinkProtocol, spread};
+use crate::policy::Backoff;
 use crate::transport::Address;
 
 /// Asks the sources of one cluster, in a task that ends with it.

@@ -15,8 +15,8 @@ use crate::config::WhenDown;
 use crate::error::Outcome::NotSent;
 use crate::error::{Error, ErrorKind};
 use crate::link::{Link, Timing};
+use crate::policy::Tries;
 use crate::probe;
-use crate::retry;
 use crate::value::Value;
 
 /// Several values to be fetched: see [`Client::get_many`].
@@ -268,6 +268,11 @@ fn goes_elsewhere(client: &Client, error: &Error) -> bool {
     was_removed || client.cluster().settings().when_down == WhenDown::NextServer && found_no_server(error)
 }
 
+/// Whether the connection was lost before anything of it was sent.
+fn was_lost(error: &Error) -> bool {
+    error.kind() == ErrorKind::ConnectionLost && error.outcome() == NotSent
+}
+
 /// A line and its fence go again together, or not at all: a line behind its fence would be confirmed by nothing.
 async fn send_line_again(
     topology: &Topology<Meta>,
@@ -276,12 +281,11 @@ async fn send_line_again(
     asked: Asked,
     timing: Timing,
 ) -> Result<Vec<Outcome>, Error> {
-    let mut attempts = 0;
+    let mut tries = Tries::default();
     loop {
-        attempts += 1;
         let lane = topology.lane(server, asked.len_min());
         match send_line(topology, lane, line.clone(), timing).await {
-            Err(error) if retry::repeats_unasked(error.kind(), error.outcome(), attempts) && lane.may_retry() => {}
+            Err(error) if was_lost(&error) && tries.may_go_again() && lane.may_retry() => {}
             result => return result,
         }
     }

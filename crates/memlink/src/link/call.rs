@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::handle::NotOpen;
 use super::shared::{Lock, Shared, wake_all, wake_driver};
 use super::{Link, LinkProtocol};
+use crate::policy::COMMAND_LEN;
 use crate::sync::atomic::Ordering;
 use crate::transport::InlineWrite;
 
@@ -31,9 +32,6 @@ pub(crate) struct Call<P: LinkProtocol> {
     deadline: Tick,
     state: State,
 }
-
-/// What a command in flight counts for among links, beyond its own bytes: about those of its reply, should it be small.
-pub(super) const COMMAND_LEN: usize = 64;
 
 /// When a call ends at the latest, and whether it waits for room.
 #[derive(Debug, Clone, Copy)]

@@ -9,14 +9,14 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep_until};
 
-use super::backoff::STEADY_AFTER;
+use super::LinkProtocol;
 use super::connect::{Dial, broken};
 use super::names::Names;
 use super::renewal::Renewal;
 use super::shared::{LinkState, Shared, wake_all};
 use super::wire::{Driven, Wire};
-use super::{Backoff, LinkProtocol};
 use crate::event::Event;
+use crate::policy::{Backoff, STEADY_AFTER};
 use crate::sync;
 use crate::transport::Transport;
 
@@ -241,7 +241,7 @@ impl<P: LinkProtocol> Driver<P> {
     pub(super) fn serves(&mut self, took: Duration, now: Tick) {
         self.turn = None;
         self.shared.gate.end_rest();
-        self.shared.faults.forget();
+        self.shared.record.forget();
         self.shared.set_state(LinkState::Open);
         let server = &self.shared.name;
         self.shared.observe(|| Event::Opened { server: server.clone(), took });
@@ -267,15 +267,16 @@ impl<P: LinkProtocol> Driver<P> {
         } else if is_proved {
             self.backoff.served(lived);
         }
-        if is_idle && (self.shared.number > 0 || self.shared.options.backoff_base > WAIT_MAX) {
-            // One connection that is there at once is enough where nobody asks.
-            return self.let_go(wire, why);
-        }
+        // One connection that is there at once is enough where nobody asks.
+        let is_spare = is_idle && (self.shared.number > 0 || self.shared.options.backoff_base > WAIT_MAX);
+        // A server that answers, and closes what is idle, fails nobody. It is dialled when somebody has something to ask; where there are
+        // other links that one is asked.
         let is_young = wire.is_proved && self.backoff.failures() == 0 && lived < STEADY_AFTER;
-        if is_young && !self.shared.gate.has_several() && self.is_drained() {
-            // A server that answers, and closes what is idle, fails nobody. It is dialled when somebody has something to ask; where
-            // there are other links that one is asked.
-            return self.let_go(wire, why);
+        if is_spare || (is_young && !self.shared.gate.has_several()) {
+            match self.let_go(wire, why) {
+                Ok(()) => return,
+                Err(back) => wire = back,
+            }
         }
         let wait = self.backoff.next_wait(fastrand::u64(..));
         self.way = Way::Resting { until: now.after(wait) };
@@ -314,17 +315,23 @@ impl<P: LinkProtocol> Driver<P> {
         self.shared.lock().connection.is_drained()
     }
 
-    /// Closes a connection on which nothing is owed, and dials the next one when it is wanted.
-    fn let_go(&mut self, mut wire: Box<Wire<P>>, why: &Broken) {
-        self.is_free = true;
+    /// Closes a connection on which nothing is owed, and dials the next one when it is wanted. Gives one back on which something is; and
+    /// one that is suspended: nobody can want another one while everybody is refused.
+    fn let_go(&mut self, mut wire: Box<Wire<P>>, why: &Broken) -> Result<(), Box<Wire<P>>> {
         let mut guarded = self.shared.lock();
+        let is_suspended = matches!(guarded.connection.phase(), Phase::Suspended(_));
+        if is_suspended || !guarded.connection.is_drained() {
+            return Err(wire);
+        }
         let remains = guarded.connection.closed(why, &mut wire.transmit, &mut self.woken);
         let inline = guarded.inline.take();
         drop(guarded);
         drop((remains, inline, wire));
+        self.is_free = true;
         self.shared.set_state(LinkState::Idle);
         let (server, reason) = (self.shared.name.clone(), why.clone());
         self.shared.observe(|| Event::Closed { server, reason, in_flight: 0, retry_in: None });
+        Ok(())
     }
 
     /// Commands got no replies and not a byte has come, or one has come at last.

@@ -1,26 +1,11 @@
-use memlink_core::{Cause, Tick};
+use memlink_core::Cause;
 
 use super::shared::wake_all;
 use super::{Link, LinkProtocol, LinkState};
 use crate::event::Event;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::policy::{Backoff, Patience};
 
-/// Commands in a row to which a server has answered that it cannot do what it is there for.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
-    in_a_row: AtomicU32,
-    /// When the first of them came.
-    since: AtomicU64,
-}
-
-impl Faults {
-    /// Another connection begins with a clean record.
-    pub(super) fn forget(&self) {
-        self.in_a_row.store(0, Ordering::Relaxed);
-    }
-}
-
-/// So many such answers and not one that is good: a proxy that has lost one of several servers behind it gives good answers in between.
+/// So many faults in a row, and a server is left alone.
 const FAULTS_MAX: u32 = 20;
 
 /// A server that answers, and answers everything with a fault of its own: what is behind it is away. Who reads the answers says so; the
@@ -29,23 +14,15 @@ impl<P: LinkProtocol> Link<P> {
     /// The server has given a good answer.
     #[inline]
     pub(crate) fn note_answer(&self) {
-        let faults = &self.shared.faults.in_a_row;
-        if faults.load(Ordering::Relaxed) != 0 {
-            faults.store(0, Ordering::Relaxed);
-        }
+        self.shared.record.note_answer();
     }
 
     /// The server has answered that it cannot do what was asked. `true` when that was once too often: the link is suspended now, and
     /// whoever gets this answer has to see when it can be [resumed](Link::resume).
     #[cold]
     pub(crate) fn note_fault(&self, why: &str) -> bool {
-        let (faults, now) = (&self.shared.faults, self.shared.now());
-        if faults.in_a_row.fetch_add(1, Ordering::Relaxed) == 0 {
-            faults.since.store(now.as_nanos(), Ordering::Relaxed);
-        }
-        let lasted = now.since(Tick::from_nanos(faults.since.load(Ordering::Relaxed)));
-        let is_enough = faults.in_a_row.load(Ordering::Relaxed) >= FAULTS_MAX;
-        is_enough && lasted >= self.shared.options.suspension.silence && self.suspend(why)
+        let patience = Patience { faults: FAULTS_MAX, lasting: self.shared.options.suspension.silence };
+        self.shared.record.note_fault(self.shared.now(), patience) && self.suspend(why)
     }
 
     fn suspend(&self, why: &str) -> bool {
@@ -80,7 +57,7 @@ impl<P: LinkProtocol> Link<P> {
     }
 
     /// Pauses between attempts to see whether it does.
-    pub(crate) fn backoff(&self) -> super::Backoff {
-        super::Backoff::new(self.shared.options.backoff_base, self.shared.options.backoff_cap)
+    pub(crate) fn backoff(&self) -> Backoff {
+        Backoff::new(self.shared.options.backoff_base, self.shared.options.backoff_cap)
     }
 }

@@ -12,22 +12,18 @@
 //! memlink-simulator has the driver and the callers a second time, call by call, without sockets: whoever changes the order of calls
 //! here changes it there.
 
-mod backoff;
-mod budget;
 mod call;
 mod connect;
 mod driver;
 mod faults;
 mod gate;
 mod handle;
-mod linger;
 mod names;
 mod renewal;
 mod shared;
 mod spread;
 mod wire;
 
-pub(crate) use backoff::Backoff;
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
 pub(crate) use connect::{Dialer, Preparation, Way};

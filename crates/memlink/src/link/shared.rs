@@ -6,10 +6,9 @@ use memlink_core::{Connection, Limits, Tick};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::budget::RetryBudget;
-use super::faults::Faults;
 use super::{DialGate, Dialer, LinkProtocol};
 use crate::event::{Event, Observer};
+use crate::policy::{Record, RetryBudget};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::transport::{Address, InlineWrite};
@@ -94,7 +93,7 @@ pub(super) struct Shared<P: LinkProtocol> {
     pub(super) protocol: Arc<P>,
     pub(super) options: LinkOptions,
     pub(super) gate: DialGate,
-    pub(super) faults: Faults,
+    pub(super) record: Record,
     /// About how many bytes are in flight, for whoever chooses among the links to a server; kept only where there are several.
     pub(super) load: Option<AtomicUsize>,
     pub(super) state: watch::Sender<LinkState>,
@@ -151,7 +150,7 @@ impl<P: LinkProtocol> Shared<P> {
             protocol,
             options,
             gate,
-            faults: Faults::default(),
+            record: Record::default(),
             load,
             state: watch::Sender::new(LinkState::Idle),
             #[cfg(feature = "tracing")]

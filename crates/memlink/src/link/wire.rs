@@ -7,11 +7,10 @@ use std::time::Duration;
 use memlink_core::{Broken, Cause, Framed, Incoming, Limits, Phase, Tick, Transmit};
 
 use super::LinkProtocol;
-use super::call::COMMAND_LEN;
 use super::connect::broken;
 use super::driver::SILENT;
-use super::linger::Linger;
 use super::shared::{Guarded, Shared, Suspension, wake_all};
+use crate::policy::{COMMAND_LEN, Linger};
 use crate::sync::atomic::Ordering;
 use crate::transport::{InlineWrite, Transport};
 

@@ -7,13 +7,13 @@ use crate::root;
 /// The rooms, from below. A room may use those that stand before it. Those of the last row are one storey: they may use each other.
 const STOREYS: &[&[&str]] = &[
     &["sync"],
+    &["policy"],
     &["event"],
     &["log"],
     &["transport"],
     &["link"],
     &["config"],
     &["error"],
-    &["retry"],
     &["pool"],
     &["cluster"],
     &["discovery"],

@@ -158,6 +158,49 @@ async fn a_proxy_without_its_servers_is_left_alone() {
     assert_eq!(answer, "none");
 }
 
+/// It ends its connection while it is left alone: it is dialled all the same, or everybody would be refused for ever.
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_is_left_alone_and_goes_is_dialled_again() {
+    // A connection that is young, and one that nobody needs because there is another.
+    for (connections, pause) in [(1, 30), (2, 60)] {
+        let mut pipes = Pipes::new(1 << 16);
+        let (settings, events) = told();
+        let client = pipes.client(settings.connections_per_server(connections));
+        let asker = tokio::spawn({
+            let client = client.clone();
+            async move {
+                loop {
+                    sleep(Duration::from_millis(pause)).await;
+                    let _ = client.get("k").await;
+                }
+            }
+        });
+        let mut ends = Vec::new();
+        for _ in 0..connections {
+            let mut end = pipes.open().await;
+            ends.push(tokio::spawn(async move {
+                while let Some(lines) = end.some_or_end().await {
+                    end.say(&"SERVER_ERROR backend failure\r\n".repeat(lines.matches('\n').count())).await;
+                }
+            }));
+        }
+        until("each is suspended", || events.lock().unwrap().len() == connections).await;
+        let dials = pipes.dials();
+        ends.iter().for_each(JoinHandle::abort);
+        for _ in 0..connections {
+            let mut end = timeout(30 * SECOND, pipes.open()).await.expect("it is dialled");
+            tokio::spawn(async move {
+                while let Some(lines) = end.some_or_end().await {
+                    end.say(&"EN\r\n".repeat(lines.matches('\n').count())).await;
+                }
+            });
+        }
+        assert!(pipes.dials() >= dials + connections);
+        until_async("it is asked again", async || client.get("k").await.show() == "none").await;
+        asker.abort();
+    }
+}
+
 /// Whatever kind of request is told so.
 #[tokio::test(start_paused = true)]
 async fn a_proxy_without_its_servers_is_left_alone_by_bulks_too() {

@@ -11,7 +11,7 @@
 ///                                 gathered nothing: write at once 1, 3, 7 ... 63 times, then try again
 /// ```
 #[derive(Debug, Default)]
-pub(super) struct Linger {
+pub(crate) struct Linger {
     /// Bytes that were queued when the wait began.
     since: Option<usize>,
     /// How many writes go without a wait after one that gathered nothing.
@@ -30,7 +30,7 @@ const SEVERAL: usize = 2;
 
 impl Linger {
     /// Whether to wait one turn before writing the `queued` bytes, now that `handed_over` callers were woken.
-    pub(super) fn waits(&mut self, queued: usize, handed_over: usize) -> bool {
+    pub(crate) fn waits(&mut self, queued: usize, handed_over: usize) -> bool {
         match self.since {
             Some(_) => {
                 self.end(queued);
@@ -49,7 +49,7 @@ impl Linger {
     }
 
     /// The turn is over: a wait, if there was one, has gathered `queued` bytes in all.
-    pub(super) fn end(&mut self, queued: usize) {
+    pub(crate) fn end(&mut self, queued: usize) {
         match self.since.take() {
             None => {}
             Some(before) if queued > before => self.penalty = 0,

@@ -60,7 +60,7 @@ impl Backoff {
 }
 
 /// The least time after which a connection counts as steady.
-pub(super) const STEADY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const STEADY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

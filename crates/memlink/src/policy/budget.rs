@@ -10,7 +10,7 @@ use memlink_core::Tick;
 ///   repeats    at most RESERVE, and one for every SHARE of these commands
 /// ```
 #[derive(Debug, Default)]
-pub(super) struct RetryBudget {
+pub(crate) struct RetryBudget {
     began: Tick,
     /// Commands submitted up to the begin of the last period, and of this one.
     before_last: u64,
@@ -31,7 +31,7 @@ const SHARE: u64 = 10;
 
 impl RetryBudget {
     /// Takes one, if there is one; `started` is how many commands were ever submitted.
-    pub(super) fn take(&mut self, now: Tick, started: u64) -> bool {
+    pub(crate) fn take(&mut self, now: Tick, started: u64) -> bool {
         if now.since(self.began) >= PERIOD {
             let is_next = now.since(self.began) < PERIOD * 2;
             (self.before_last, self.used_last) = if is_next { (self.before, self.used) } else { (started, 0) };
