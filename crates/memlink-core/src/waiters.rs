@@ -349,3 +349,85 @@ fn is_waiting<W>(slots: &[Slot<W>], token: Token) -> bool {
         Some(Slot { generation, place: Place::Waiting { .. } }) if *generation == token.generation
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of those in line, first come first.
+    fn line(waiters: &mut Waiters<u32>) -> Vec<u32> {
+        core::iter::from_fn(|| waiters.admit_next(0, 0)).collect()
+    }
+
+    #[test]
+    fn a_line_that_most_have_left_is_swept_and_keeps_the_others_in_order() {
+        let mut waiters = Waiters::new();
+        for round in 0..100 {
+            waiters.insert_waiting(round, 0, Tick::NEVER);
+            for _ in 0..50 {
+                let leaves = waiters.insert_waiting(u32::MAX, 0, Tick::NEVER);
+                let bound = 2 * waiters.waiting() + 64;
+                assert!(waiters.line.len() <= bound, "{} in a line of {}", waiters.waiting(), waiters.line.len());
+                assert!(waiters.remove(leaves).is_some());
+            }
+        }
+        assert_eq!(waiters.waiting(), 100);
+        assert_eq!(line(&mut waiters), (0..100).collect::<Vec<_>>());
+    }
+
+    /// Sweeping costs as much as there are in line: it is not done for every caller who comes.
+    #[test]
+    fn a_line_that_few_have_left_is_not_swept() {
+        let mut waiters = Waiters::new();
+        let tokens: Vec<Token> = (0..64).map(|n| waiters.insert_waiting(n, 0, Tick::NEVER)).collect();
+        tokens.into_iter().for_each(|token| assert!(waiters.remove(token).is_some()));
+        for n in 0..60 {
+            waiters.insert_waiting(n, 0, Tick::NEVER);
+            assert_eq!(waiters.line.len(), 65 + n as usize, "those who have left are still there");
+        }
+    }
+
+    #[test]
+    fn those_whose_admission_did_not_hold_come_back_to_their_places() {
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut waiters = Waiters::new();
+            let tokens: Vec<Token> = (0..5).map(|n| waiters.insert_waiting(n, 0, Tick::NEVER)).collect();
+            for n in 0..3 {
+                assert_eq!(waiters.admit_next(0, 0), Some(n));
+            }
+            for n in order {
+                waiters.wait_again(tokens[n], n as u32);
+            }
+            assert_eq!(waiters.waiting(), 5);
+            assert_eq!(line(&mut waiters), [0, 1, 2, 3, 4]);
+        }
+    }
+
+    #[test]
+    fn promises_of_earlier_rounds_are_looked_at_and_others_are_not() {
+        let mut waiters = Waiters::new();
+        for n in 0..3 {
+            waiters.insert_waiting(n, 10 * n as usize, Tick::NEVER);
+        }
+        for round in [7, 7, 8] {
+            waiters.admit_next(5, round);
+        }
+        let mut seen = Vec::new();
+        waiters.for_each_promise_before(8, |life, len| seen.push((*life, len)));
+        assert_eq!(seen, [(5, 0), (5, 10)]);
+    }
+
+    #[test]
+    fn a_command_may_have_run_when_it_is_written_or_begun_if_it_runs_in_part() {
+        let span = |in_part| Span { start: 10, end: 20, in_part };
+        assert_eq!(
+            [0, 10, 11, 19, 20].map(|written| span(false).may_have_run(written)),
+            [false, false, false, false, true]
+        );
+        assert_eq!(
+            [0, 10, 11, 19, 20].map(|written| span(true).may_have_run(written)),
+            [false, false, true, true, true]
+        );
+        assert!(!Span::queued(true).may_have_run(u64::MAX - 1));
+    }
+}

@@ -1,7 +1,6 @@
 use alloc::vec::Vec;
 
 use super::Connection;
-use crate::mutants::Mutant;
 use crate::outgoing::Transmit;
 use crate::waiters::Token;
 use crate::{Broken, Cause, Failure, Incoming, Outcome, Protocol, Reply, Tick};
@@ -83,11 +82,7 @@ impl<P: Protocol, W> Connection<P, W> {
         for entry in self.sent.drain(..) {
             incoming.push_pending(at, entry, is_whole);
         }
-        if self.mutated.has(Mutant::PoppedOnTimeout) {
-            let waiters = &self.waiters;
-            let popped = incoming.pop_where(|token| token != Token::OPENING && !waiters.is_in_flight(token));
-            self.in_flight -= popped;
-        }
+        self.pop_those_who_left(incoming);
     }
 
     /// Hands the replies that are ready to those who wait, and room to those in line. Those of a connection that was closed
@@ -108,7 +103,7 @@ impl<P: Protocol, W> Connection<P, W> {
         let mut ready = core::mem::take(incoming.ready());
         let (mut result, replies) = (Ok(()), ready.len());
         for (token, reply) in ready.drain(..) {
-            if !self.mutated.has(Mutant::PermitLeaked) || token == Token::OPENING || self.waiters.is_in_flight(token) {
+            if !self.keeps_room(token) {
                 self.in_flight -= 1;
             }
             if token == Token::OPENING {

@@ -13,6 +13,7 @@ mod callers;
 mod driver;
 mod expiry;
 mod inline;
+mod mutated;
 mod opening;
 mod replace;
 mod room;
@@ -163,13 +164,6 @@ impl<P: Protocol, W> Connection<P, W> {
             stats: Stats::default(),
             mutated: Mutated::default(),
         }
-    }
-
-    /// Gives this connection a historical bug, for tests of the tests.
-    #[cfg(feature = "mutants")]
-    #[doc(hidden)]
-    pub fn mutate(&mut self, mutant: crate::Mutant) {
-        self.mutated.by = Some(mutant);
     }
 
     /// Lets go of memory that an idle connection does not need.

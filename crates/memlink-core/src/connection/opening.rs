@@ -41,13 +41,12 @@ impl<P: Protocol, W> Connection<P, W> {
         reply: Option<&Frame>,
         woken: &mut Vec<W>,
     ) -> Result<(), Broken> {
-        let (protocol, queued) = (&self.protocol, self.outgoing.len());
+        let protocol = &self.protocol;
         let step = self.outgoing.push_bytes(|out| protocol.open(&mut incoming.state, reply, out));
-        let has_written = self.outgoing.len() > queued;
         match step {
             Ok(Step::Send(expects)) => {
                 for expect in expects {
-                    self.await_opening(now, incoming, expect, has_written)?;
+                    self.await_opening(now, incoming, expect)?;
                 }
                 self.check_opening()
             }
@@ -67,19 +66,13 @@ impl<P: Protocol, W> Connection<P, W> {
         }
     }
 
-    /// Enters a reply that the exchange waits for. When nothing was written for it, it is one that the server gives by itself
+    /// Enters a reply that the exchange waits for. When nothing is to be written, it is one that the server gives by itself
     /// (a greeting), and is owed from now on.
-    fn await_opening(
-        &mut self,
-        now: Tick,
-        incoming: &mut Incoming<P>,
-        expect: P::Expect,
-        has_written: bool,
-    ) -> Result<(), Broken> {
+    fn await_opening(&mut self, now: Tick, incoming: &mut Incoming<P>, expect: P::Expect) -> Result<(), Broken> {
         let serial = self.serial;
         self.serial += 1;
         self.in_flight += 1;
-        if has_written || !self.outgoing.is_empty() {
+        if !self.outgoing.is_empty() {
             self.outgoing.push_awaited(Token::OPENING, serial, expect);
         } else if self.driver_writes() {
             return Err(Broken::Syntax("the opening exchange awaits a greeting behind a command"));

@@ -2,7 +2,6 @@ use alloc::vec::Vec;
 
 use super::{Connection, Phase};
 use crate::encoder::Trash;
-use crate::mutants::Mutant;
 use crate::outgoing::{Outgoing, Transmit};
 use crate::waiters::Place;
 use crate::{Broken, Cause, Failure, Incoming, Outcome, Protocol, Tick};
@@ -49,7 +48,7 @@ impl<P: Protocol, W> Connection<P, W> {
         incoming: &mut Incoming<P>,
         woken: &mut Vec<W>,
     ) -> Result<(), Broken> {
-        if self.is_ending() && !self.mutated.has(Mutant::Resurrected) {
+        if self.is_ending() && !self.rises_again() {
             return Err(Broken::Shutdown);
         }
         if self.is_connected || incoming.life.is_some() {
@@ -119,13 +118,9 @@ impl<P: Protocol, W> Connection<P, W> {
         transmit: &mut Transmit<P::Expect>,
         woken: &mut Vec<W>,
     ) -> Remains<P::Expect> {
-        let (written, mutated, mut lost) = (self.written, self.mutated, 0);
+        let (written, forgets, mut lost) = (self.written, self.forgets(), 0);
         self.waiters.end_where(woken, |place| match place {
-            Place::InFlight { span, .. }
-                if mutated.has(Mutant::WaiterDropped) && !span.is_queued() && span.end > written =>
-            {
-                None
-            }
+            Place::InFlight { span, .. } if forgets(*span) => None,
             Place::InFlight { span, .. } => {
                 lost += 1;
                 let is_sent = span.may_have_run(written) || (is_uncertain && !span.is_queued());

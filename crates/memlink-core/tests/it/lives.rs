@@ -184,6 +184,7 @@ fn a_connection_that_nobody_wanted_any_more_is_wanted_again() {
     world.look(first);
     world.assert_replied(first);
     world.lose(Broken::EndOfStream);
+    assert!(world.connection.is_wanted());
     world.leave(promised);
     // The driver looks, and finds nothing to do.
     world.take();

@@ -1,9 +1,10 @@
 //! A connection takes the place of another one, and no command notices.
 
-use memlink_core::{Broken, Limits, Phase, Tick};
+use memlink_core::{Broken, Connection, Framed, Incoming, Limits, Phase, Tick, Transmit};
 
 use crate::candidate::Candidate;
-use crate::line::{Kind, Line};
+use crate::inside::Waiter;
+use crate::line::{Kind, Line, Tagged};
 use crate::world::{NOT_SENT, World};
 
 fn line(rounds: usize) -> Line {
@@ -115,6 +116,71 @@ fn only_an_opened_connection_is_adopted_and_only_in_the_place_of_a_closed_one() 
     world.lose(Broken::Shutdown);
     assert_eq!(adopt(&mut world, &mut candidate), Err(Broken::Shutdown));
     assert_eq!(*candidate.connection.phase(), Phase::Open, "it is as it was");
+}
+
+/// One that serves somebody already, or whose bytes are read by another, takes nobody's place.
+#[test]
+fn only_an_opened_connection_that_serves_nobody_is_adopted() {
+    let mut world = World::new(line(0), Limits { in_flight_max: 1, ..Limits::default() });
+    let opened = |world: &World| {
+        let mut candidate = Candidate::new(world);
+        candidate.step(1, Tick::ZERO).expect("it opens at once");
+        candidate
+    };
+    let (mut one, mut other, mut stranger) = (opened(&world), opened(&world), Candidate::new(&world));
+    let mut adopt = |candidate: &mut Candidate, incoming: Option<&mut Incoming<Line>>| {
+        let incoming = incoming.unwrap_or(&mut candidate.incoming);
+        let adopted = world.connection.adopt(&mut candidate.connection, false, incoming, &mut Vec::new());
+        adopted.map(drop).is_ok()
+    };
+    assert!(!adopt(&mut one, Some(&mut stranger.incoming)), "these are not its bytes");
+    for n in 0..2 {
+        let command = Tagged { tag: n, kind: Kind::Echo };
+        let submitted = one.connection.submit(&command, Tick::NEVER, true, &mut Some(Waiter(n as usize)));
+        assert!(submitted.is_ok() && !adopt(&mut one, None), "something is in flight");
+    }
+    let (mut transmit, mut woken) = (Transmit::default(), Vec::new());
+    one.connection.poll_transmit(&mut transmit, &mut woken);
+    one.incoming.handle_written(Tick::ZERO, &mut transmit, usize::MAX);
+    one.incoming.handle_bytes(Tick::ZERO, b"e 0 0\r\n");
+    one.incoming.poll_replies().expect("a reply");
+    one.connection.handle_replies(Tick::ZERO, &mut one.incoming, &mut woken).expect("it is well");
+    assert_eq!((one.connection.in_flight(), woken.len()), (0, 2), "one has its reply, one is promised the room");
+    assert!(!adopt(&mut one, None), "room is promised");
+    assert!(adopt(&mut other, None), "it serves nobody");
+}
+
+#[test]
+fn nothing_is_reinstated_that_was_not_retired() {
+    let mut woken = Vec::new();
+    let mut world = World::new(line(1), Limits::default());
+    assert!(!world.connection.reinstate(&mut woken), "it was never opened");
+    world.connection.dialling();
+    assert!(!world.connection.reinstate(&mut woken), "it is being dialled");
+    world.open();
+    assert!(!world.connection.reinstate(&mut woken), "it is being opened");
+    world.turn();
+    assert!(!world.connection.reinstate(&mut woken), "it is open");
+    assert!(world.connection.retire() && world.connection.reinstate(&mut woken));
+    assert_eq!(*world.connection.phase(), Phase::Open);
+}
+
+#[test]
+fn messages_that_came_before_it_was_adopted_are_counted() {
+    let listen = |connection: &mut Connection<Line, Waiter>, incoming: &mut Incoming<Line>, text: &[u8]| {
+        incoming.handle_bytes(Tick::ZERO, text);
+        while incoming.poll_replies() != Ok(Framed::NeedInput) {}
+        connection.handle_replies(Tick::ZERO, incoming, &mut Vec::new()).expect("it is well");
+        incoming.drain_unasked().count()
+    };
+    // Room for one of these at a time.
+    let mut world = World::open_with(Limits { unclaimed_bytes_max: 60, ..Limits::default() });
+    assert_eq!(listen(&mut world.connection, &mut world.incoming, b"! 1\r\n! 2\r\n! 3\r\n"), 1);
+    assert!(world.begin_renewal());
+    let candidate = world.candidate.as_mut().expect("it was begun");
+    assert_eq!(listen(&mut candidate.connection, &mut candidate.incoming, b"! 4\r\n! 5\r\n! 6\r\n! 7\r\n"), 1);
+    assert!(world.end_renewal());
+    assert_eq!((world.stats().unasked, world.stats().unclaimed_dropped), (7, 5));
 }
 
 /// What was written in the opening exchange counts in the stream of the connection that it belongs to now.
