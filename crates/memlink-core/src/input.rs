@@ -167,13 +167,12 @@ impl Input {
         self.unframed().len()
     }
 
-    /// The reply or part at the start needs `total` bytes; a large one gets a buffer of its own. `beside` is the memory that the list of
-    /// replies takes.
+    /// The reply or part at the start needs `total` bytes, more than are there and than it was said to need before; a large one gets a
+    /// buffer of its own. `beside` is the memory that the list of replies takes.
     pub(crate) fn expect(&mut self, total: usize, beside: usize) {
         self.beside = beside;
         let is_much = total.saturating_sub(self.available()) >= READ_LEN_MIN;
         match &mut self.large {
-            Some((_, whole)) if total <= *whole => {}
             Some((bytes, whole)) if is_much => {
                 // Longer than it was announced: what was read behind it belongs to it.
                 let n = self.buffer.len().min(total - bytes.len());
@@ -343,3 +342,6 @@ fn grow(bytes: &mut BytesMut, more: usize) {
     vec.reserve_exact(more);
     *bytes = BytesMut::from(Bytes::from(vec));
 }
+
+#[cfg(test)]
+mod tests;
