@@ -29,7 +29,7 @@ fn of_what_is_sent_only_lengths_are_shown() {
     let hides = |shown: &str| !["vvv", "118, 118", "set a", "115, 101, 116"].iter().any(|part| shown.contains(part));
     let mut outgoing = outgoing(&[("set a\r\n", Some(&LARGE)), ("set a\r\n", Some(b"vvvvvv"))]);
     let shown = alloc::format!("{outgoing:?}");
-    assert!(hides(&shown) && shown.contains("len: 16408"), "{shown}");
+    assert!(hides(&shown) && shown.contains("Chunk { len: 16408, bodies: 1, entries: [Entry {"), "{shown}");
     let mut transmit = Transmit::default();
     outgoing.take(0, &mut transmit);
     assert!(hides(&alloc::format!("{transmit:?}")), "{transmit:?}");
@@ -164,4 +164,117 @@ fn a_chunk_is_closed_when_it_is_long_enough() {
     while transmit.pop_entry().is_some() {}
     outgoing.take(transmit.written(), &mut transmit);
     assert_eq!((rest(&transmit), transmit.written()), (b"z".to_vec(), CHUNK_LEN as u64));
+}
+
+/// Commands that are taken, written and answered.
+fn written(outgoing: &mut Outgoing<usize>) -> Transmit<usize> {
+    let mut transmit = Transmit::default();
+    outgoing.take(0, &mut transmit);
+    transmit.advance(transmit.remaining());
+    transmit.drop_cut();
+    while transmit.pop_entry().is_some() {}
+    transmit
+}
+
+/// How much memory the next command finds.
+fn room(outgoing: &mut Outgoing<usize>) -> usize {
+    let mut room = 0;
+    let nothing = |out: &mut Encoder<'_>| {
+        room = out.buffer().capacity();
+        0
+    };
+    assert!(outgoing.push(0, nothing, || Some(Token::OPENING)).is_none());
+    room
+}
+
+#[test]
+fn written_slice_by_slice_it_is_the_whole_and_no_slice_is_empty() {
+    let whole = [b"a ", &LARGE[..], b"\r\n", &LARGE[..], b"\r\n"].concat();
+    // A write of no bytes would look like a socket that is closed.
+    for step in [1, 2, 3, LARGE.len(), usize::MAX] {
+        let mut outgoing = outgoing(&[("a ", Some(&LARGE)), ("", Some(&LARGE))]);
+        let (mut transmit, mut sent) = (Transmit::default(), Vec::new());
+        outgoing.take(0, &mut transmit);
+        assert!(!transmit.is_contiguous());
+        while !transmit.is_done() {
+            let mut slices = [&[][..]; 8];
+            let filled = transmit.slices(&mut slices);
+            assert!(slices[..filled].iter().all(|slice| !slice.is_empty()), "after {} bytes", sent.len());
+            let n = transmit.first().len().min(step);
+            assert!(n > 0, "after {} bytes", sent.len());
+            sent.extend_from_slice(&transmit.first()[..n]);
+            transmit.advance(n);
+        }
+        assert_eq!(sent, whole);
+    }
+}
+
+#[test]
+fn without_large_values_the_first_slice_is_all_that_is_left() {
+    let mut outgoing = outgoing(&[("a ", Some(b"value")), ("b\r\n", None)]);
+    let mut transmit = Transmit::default();
+    outgoing.take(0, &mut transmit);
+    for n in 0..=12 {
+        assert!(transmit.is_contiguous());
+        assert_eq!(transmit.first(), &b"a value\r\nb\r\n"[n..]);
+        transmit.advance(1);
+    }
+    assert!(transmit.first().is_empty() && transmit.is_done());
+}
+
+#[test]
+fn the_buffer_of_what_was_written_serves_what_comes_next_up_to_128_kib() {
+    for (len, is_kept) in [(100, true), (100_000, true), (128 * 1024, true), (128 * 1024 + 1, false)] {
+        let mut outgoing = outgoing(&[(&"x".repeat(len), None)]);
+        let transmit = written(&mut outgoing);
+        assert_eq!(room(&mut outgoing), 0);
+        outgoing.recycle(transmit);
+        assert_eq!(room(&mut outgoing), if is_kept { len } else { 0 });
+    }
+}
+
+#[test]
+fn two_buffers_take_turns() {
+    let mut outgoing = outgoing(&[(&"x".repeat(1_000), None)]);
+    let mut transmit = Transmit::default();
+    for round in 0..5 {
+        outgoing.take(transmit.written(), &mut transmit);
+        // While these are written others come.
+        let expected = if round == 0 { 0 } else { 1_000 };
+        assert_eq!(room(&mut outgoing), expected, "round {round}");
+        let line = [b'y'; 1_000];
+        assert!(outgoing.push(1, |out| (out.put(&line), 1).1, || Some(Token::OPENING)).is_some());
+        transmit.advance(transmit.remaining());
+    }
+}
+
+#[test]
+fn a_buffer_that_comes_back_takes_the_place_of_no_command() {
+    let mut other = outgoing(&[("x", None)]);
+    let mut outgoing = Outgoing::new();
+    // It has no byte of its own in the buffer.
+    let only_a_value = |out: &mut Encoder<'_>| {
+        out.put_value(&Bytes::from_static(&LARGE));
+        1
+    };
+    assert!(outgoing.push(1, only_a_value, || Some(Token::OPENING)).is_some());
+    outgoing.recycle(written(&mut other));
+    let mut transmit = Transmit::default();
+    outgoing.take(0, &mut transmit);
+    assert_eq!(rest(&transmit), LARGE);
+}
+
+#[test]
+fn shrinking_lets_go_of_memory_and_of_no_command() {
+    let mut outgoing = outgoing(&[("a\r\n", None)]);
+    outgoing.shrink();
+    let mut transmit = Transmit::default();
+    outgoing.take(0, &mut transmit);
+    assert_eq!(rest(&transmit), b"a\r\n");
+    let mut outgoing = self::outgoing(&[(&"x".repeat(1_000), None)]);
+    let transmit = written(&mut outgoing);
+    outgoing.recycle(transmit);
+    assert_eq!(room(&mut outgoing), 1_000);
+    outgoing.shrink();
+    assert_eq!(room(&mut outgoing), 0);
 }

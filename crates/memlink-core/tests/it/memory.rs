@@ -236,6 +236,24 @@ fn memory_of_a_large_reply_is_not_kept_for_ever() {
 }
 
 #[test]
+fn letting_go_of_memory_loses_nothing_that_has_come() {
+    let kinds = [Kind::Echo, Kind::Many(2), Kind::Value(40)];
+    let len = replies_to(&mut World::open_with(Limits::default()), &kinds).len();
+    for at in 0..=len {
+        let mut world = World::open_with(Limits::default());
+        let callers = kinds.map(|kind| world.submit(kind));
+        world.take();
+        world.write(usize::MAX);
+        world.deliver(at);
+        world.incoming.shrink();
+        world.connection.shrink();
+        world.turn();
+        callers.iter().for_each(|n| world.assert_replied(*n));
+        world.check_end();
+    }
+}
+
+#[test]
 fn a_header_buys_no_more_than_was_received_before() {
     for before in [100 * KIB, 1024 * KIB] {
         let mut world = World::open_with(Limits::default());
