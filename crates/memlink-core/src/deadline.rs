@@ -122,4 +122,16 @@ mod tests {
         rest.extend(expired(&mut deadlines, 1));
         assert_eq!(rest, [1, 2, 0]);
     }
+
+    #[test]
+    fn time_that_goes_on_while_expired_ones_are_taken_out_hides_none() {
+        let mut deadlines = Deadlines::new();
+        deadlines.grow_to(3);
+        for (index, end) in [(0, 7), (1, 5), (2, 5)] {
+            deadlines.set(index, tick(end));
+        }
+        assert_eq!(deadlines.pop_expired(tick(5)), Some(1));
+        assert_eq!(expired(&mut deadlines, 7), [0, 2]);
+        assert_eq!(deadlines.bound(), Tick::NEVER);
+    }
 }

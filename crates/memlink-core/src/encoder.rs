@@ -129,3 +129,45 @@ pub fn encode_to_vec(write: impl FnOnce(&mut Encoder<'_>)) -> Vec<u8> {
     whole.extend_from_slice(&bytes[from..]);
     whole
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static LARGE: [u8; Encoder::SHARED_MIN] = [b'v'; Encoder::SHARED_MIN];
+
+    #[test]
+    fn what_is_put_is_written_in_its_order() {
+        let whole = encode_to_vec(|out| {
+            out.put(b"a");
+            out.put_u8(b' ');
+            out.put_value(&Bytes::from_static(&LARGE));
+            out.put_u8(b'\r');
+            out.put_value(&Bytes::from_static(b"\n"));
+        });
+        assert_eq!(whole, [b"a ", &LARGE[..], b"\r\n"].concat());
+    }
+
+    #[test]
+    fn a_command_counts_its_own_bytes_copied_or_not() {
+        let (mut bytes, mut bodies) = (b"earlier commands".to_vec(), Vec::new());
+        let mut out = Encoder::new(&mut bytes, &mut bodies);
+        assert!(out.is_empty());
+        out.put_value(&Bytes::from_static(&LARGE));
+        assert_eq!((out.len(), out.is_empty()), (LARGE.len(), false));
+        out.put_u8(b'a');
+        assert_eq!((out.len(), out.is_empty()), (LARGE.len() + 1, false));
+    }
+
+    #[test]
+    fn room_that_was_made_is_there_when_it_is_used() {
+        encode_to_vec(|out| {
+            out.put(b"a");
+            out.reserve(1_000);
+            let room = out.buffer().capacity();
+            assert!(room >= 1_001);
+            out.put(&[b'b'; 1_000]);
+            assert_eq!(out.buffer().capacity(), room, "nothing had to be moved");
+        });
+    }
+}

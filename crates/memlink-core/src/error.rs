@@ -144,3 +144,32 @@ impl fmt::Display for Failure {
 impl core::error::Error for Broken {}
 impl core::error::Error for Failure {}
 impl core::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_says_why_and_whether_it_was_sent() {
+        let refused = || Refusal::Denied("no such user".into());
+        let cases = [
+            (Cause::Deadline, "the deadline passed"),
+            (Cause::Closed(Broken::EndOfStream), "the server closed the connection"),
+            (Cause::Closed(Broken::Io("broken pipe".into())), "broken pipe"),
+            (Cause::Closed(Broken::ReplyTooLarge { len: 70 }), "the server announced 70 bytes, more than the limit"),
+            (Cause::Closed(Broken::Refused(refused())), "no such user"),
+            (Cause::Down("connection refused".into()), "the server is down: connection refused"),
+            (Cause::Refused(refused()), "no such user"),
+            (Cause::Refused(Refusal::Incompatible("an old server".into())), "an old server"),
+        ];
+        for (cause, text) in cases {
+            assert_eq!(cause.to_string(), text);
+            for (outcome, sent) in [(Outcome::NotSent, "not sent"), (Outcome::Unknown, "sent, outcome unknown")] {
+                let failure = Failure { outcome, cause: cause.clone() };
+                assert_eq!(failure.to_string(), alloc::format!("{text} ({sent})"));
+            }
+        }
+    }
+}

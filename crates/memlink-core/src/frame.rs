@@ -196,4 +196,47 @@ mod tests {
             check(&padded::<90>(&bytes[..len]));
         }
     }
+
+    /// Lengths on both sides of what is held in place.
+    const LENS: [usize; 6] = [0, 1, 2, Frame::SHORT_MAX, Frame::SHORT_MAX + 1, 300];
+
+    #[test]
+    fn a_frame_is_the_bytes_it_was_made_of() {
+        for len in LENS {
+            let bytes: Vec<u8> = (0..len).map(|n| n as u8).collect();
+            for frame in [Frame::copy_from(&bytes), Frame::from(Bytes::from(bytes.clone()))] {
+                assert_eq!((frame.as_slice(), frame.as_ref()), (&bytes[..], &bytes[..]));
+                assert_eq!((frame.len(), frame.is_empty()), (len, len == 0));
+                for start in 0..=len + 1 {
+                    let expected = bytes.get(start..).unwrap_or_default();
+                    assert_eq!(frame.clone().into_bytes_from(start), expected, "{len} from {start}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn frames_are_equal_when_their_bytes_are_wherever_they_lie() {
+        let frames = |text: &'static [u8]| [Frame::copy_from(text), Frame::from(Bytes::from_static(text))];
+        for one in frames(b"value") {
+            frames(b"value").iter().for_each(|same| assert_eq!(one, *same));
+            for other in [&b"valve"[..], b"valu", b"values", b""] {
+                frames(other).iter().for_each(|other| assert_ne!(one, *other));
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_value_is_taken_out_without_a_copy() {
+        let frame = Frame::copy_from(&[7; 300]);
+        let at = frame.as_slice().as_ptr();
+        assert_eq!(frame.into_bytes_from(10).as_ptr(), at.wrapping_add(10));
+    }
+
+    #[test]
+    fn of_a_reply_only_its_length_is_shown() {
+        for (len, shown) in [(6, "Frame(6 bytes)"), (300, "Frame(300 bytes)")] {
+            assert_eq!(alloc::format!("{:?}", Frame::copy_from(&b"secret".repeat(50)[..len])), shown);
+        }
+    }
 }
