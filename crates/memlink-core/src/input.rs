@@ -120,7 +120,7 @@ impl Input {
             return read(&mut bytes.limit(room));
         }
         self.drop_done();
-        if self.buffer.capacity() - self.buffer.len() < self.read_len / 2 {
+        if self.buffer.capacity() - self.buffer.len() <= self.read_len / 2 {
             self.copy_held();
             self.drop_done();
             self.buffer.reserve(self.read_len);

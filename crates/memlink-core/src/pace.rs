@@ -141,6 +141,16 @@ mod tests {
     }
 
     #[test]
+    fn answers_are_expected_from_now_on() {
+        let mut pace = Pace::default();
+        count(&mut pace, 0, 200, 1);
+        pace.pass(Tick::from_nanos(300 * MILLI));
+        assert_eq!(pace.answers_at(100), Tick::from_nanos(550 * MILLI));
+        pace.count(Tick::from_nanos(400 * MILLI), 1, false);
+        assert_eq!(pace.answers_at(100), Tick::from_nanos(400 * MILLI), "at once: nobody waits in line");
+    }
+
+    #[test]
     fn who_is_answered_with_others_waits_for_them() {
         let mut pace = Pace::default();
         count(&mut pace, 0, 200, 10);

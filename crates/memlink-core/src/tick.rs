@@ -42,3 +42,18 @@ impl Tick {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_nanoseconds_and_end_at_never() {
+        assert_eq!(Tick::from_start(Duration::from_micros(3)), Tick::from_nanos(3_000));
+        assert_eq!(Tick::from_start(Duration::MAX), Tick::NEVER);
+        assert_eq!(Tick::from_nanos(5).after(Duration::from_nanos(2)).as_nanos(), 7);
+        assert_eq!(Tick::from_nanos(5).after(Duration::MAX), Tick::NEVER);
+        assert_eq!(Tick::from_nanos(5).since(Tick::from_nanos(2)), Duration::from_nanos(3));
+        assert_eq!(Tick::from_nanos(2).since(Tick::from_nanos(5)), Duration::ZERO);
+    }
+}

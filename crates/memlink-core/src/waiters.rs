@@ -377,13 +377,14 @@ mod tests {
 
     /// Sweeping costs as much as there are in line: it is not done for every caller who comes.
     #[test]
-    fn a_line_that_few_have_left_is_not_swept() {
-        let mut waiters = Waiters::new();
-        let tokens: Vec<Token> = (0..64).map(|n| waiters.insert_waiting(n, 0, Tick::NEVER)).collect();
-        tokens.into_iter().for_each(|token| assert!(waiters.remove(token).is_some()));
-        for n in 0..60 {
-            waiters.insert_waiting(n, 0, Tick::NEVER);
-            assert_eq!(waiters.line.len(), 65 + n as usize, "those who have left are still there");
+    fn a_line_is_swept_when_those_who_have_left_are_the_majority() {
+        for (left, in_line) in [(65, 66), (66, 1)] {
+            let mut waiters = Waiters::new();
+            let tokens: Vec<Token> = (0..left).map(|n| waiters.insert_waiting(n, 0, Tick::NEVER)).collect();
+            tokens.into_iter().for_each(|token| assert!(waiters.remove(token).is_some()));
+            waiters.insert_waiting(left, 0, Tick::NEVER);
+            assert_eq!(waiters.line.len(), in_line, "{left} have left");
+            assert_eq!(line(&mut waiters), [left]);
         }
     }
 

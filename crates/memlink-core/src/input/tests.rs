@@ -95,6 +95,16 @@ fn a_read_is_given_half_of_its_length_at_least() {
     }
 }
 
+#[test]
+fn reads_grow_though_replies_end_where_they_end() {
+    let mut input = Input::new();
+    for kib in [4, 8, 16, 32, 64, 64] {
+        assert_eq!(room(&mut input), kib * KIB);
+        read(&mut input, &stream(kib * KIB));
+        input.take(kib * KIB, 0);
+    }
+}
+
 // ---- large replies ----
 
 #[test]

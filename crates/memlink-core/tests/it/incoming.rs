@@ -96,8 +96,8 @@ fn what_has_come_is_there_until_it_was_handed_over() {
 /// Whoever wrote by itself may not have told yet what was written.
 #[test]
 fn replies_wait_for_commands_that_nobody_has_told_of() {
+    assert!(!World::open_with(Limits::default()).incoming.needs_pending(), "nothing has come");
     let mut world = asked(2, Limits::default());
-    assert!(!world.incoming.needs_pending(), "nothing has come");
     arrive(&mut world);
     assert!(!world.incoming.needs_pending(), "it is known whose it is");
     assert_eq!(world.incoming.poll_replies(), Ok(Framed::NeedInput));

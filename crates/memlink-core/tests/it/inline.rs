@@ -77,13 +77,19 @@ fn what_a_caller_could_not_write_behind_others_was_not_sent() {
     let first = world.submit(Kind::Echo);
     assert!(world.begin_inline(usize::MAX));
     world.end_inline();
-    let second = world.submit(Kind::Echo);
+    let (second, third) = (world.submit_until(Kind::Echo, Tick::from_nanos(9)), world.submit(Kind::Echo));
     assert!(world.begin_inline(0));
     world.end_inline();
+    world.now = 9;
+    let ended = world.connection.handle_timeout(Tick::from_nanos(9), &mut world.transmit, &mut world.woken);
+    assert_eq!(ended, Ok(()));
+    world.wake();
+    world.look_all();
+    world.assert_failed(second, NOT_SENT);
     world.lose(Broken::EndOfStream);
     world.look_all();
     world.assert_failed(first, UNKNOWN);
-    world.assert_failed(second, NOT_SENT);
+    world.assert_failed(third, NOT_SENT);
     world.check_end();
 }
 

@@ -1,9 +1,9 @@
 //! Nothing of an old connection meets a new one.
 
-use memlink_core::{Broken, Limits, Tick};
+use memlink_core::{Broken, Cause, Limits, Phase, Tick};
 
 use crate::line::{Kind, Line};
-use crate::world::{UNKNOWN, World};
+use crate::world::{Ended, NOT_SENT, UNKNOWN, World};
 
 #[test]
 fn a_connection_is_lost_in_every_phase_and_opened_again() {
@@ -194,4 +194,31 @@ fn a_connection_that_nobody_wanted_any_more_is_wanted_again() {
     world.open();
     world.turn();
     world.assert_replied(next);
+}
+
+#[test]
+fn a_connection_that_is_shut_down_opens_no_more() {
+    for is_gone in [false, true] {
+        let mut world = World::new(Line::default(), Limits::default());
+        world.drain();
+        if is_gone {
+            world.driver_gone();
+        }
+        world.open();
+        assert_eq!(world.lost.last(), Some(&Broken::Shutdown));
+        let late = world.submit(Kind::Echo);
+        assert_eq!(world.ended(late), Some(&Ended::Failed(NOT_SENT, Cause::Shutdown)));
+    }
+}
+
+#[test]
+fn a_driver_that_is_gone_is_followed_by_another() {
+    let mut world = World::open_with(Limits::default());
+    world.driver_gone();
+    assert_eq!(*world.connection.phase(), Phase::Idle);
+    let next = world.submit(Kind::Echo);
+    world.open();
+    world.turn();
+    world.assert_replied(next);
+    world.check_end();
 }

@@ -9,6 +9,7 @@ mod floods;
 mod incoming;
 mod inline;
 mod inside;
+mod late;
 mod leaving;
 mod line;
 mod lives;

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use memlink_core::{Broken, Limits};
+use memlink_core::{Broken, Limits, Tick};
 
 use crate::line::Kind;
 use crate::world::World;
@@ -174,6 +174,23 @@ fn a_value_that_is_kept_keeps_little_else() {
     world.look_all();
     callers.iter().for_each(|n| world.assert_replied(*n));
     world.check_end();
+}
+
+#[test]
+fn a_connection_with_nothing_to_do_lets_go_of_what_it_needed() {
+    const MANY: usize = 2_000;
+    let mut world = World::open_with(Limits { in_flight_max: MANY, abandoned_max: MANY, ..Limits::default() });
+    let callers: Vec<usize> = (0..MANY).map(|_| world.submit(Kind::Echo)).collect();
+    // Each is noted as written by a caller, and then as abandoned.
+    assert!(world.begin_inline(usize::MAX));
+    world.end_inline();
+    world.take();
+    callers.iter().for_each(|n| world.leave(*n));
+    world.deliver(usize::MAX);
+    assert_eq!((world.stats().in_flight, world.stats().abandoned_now), (0, 0));
+    measure(|| world.connection.shrink());
+    let freed = (1 << 40) - NOW.get();
+    assert!(freed > MANY * (size_of::<Tick>() + size_of::<usize>()), "{freed} bytes");
 }
 
 /// Largest single request for memory while these bytes come in pieces.
