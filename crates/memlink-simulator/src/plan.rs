@@ -141,10 +141,10 @@ impl Rules {
             inline: !dice.one_in(4),
             window: if dice.one_in(3) { dice.between(300, 3_000) } else { dice.between(3_000, 200_000) } as usize,
             latency: (5 * US, dice.between(20, 400) * US),
-            backoff: (Duration::from_millis(2), Duration::from_millis(25)),
+            backoff: (Duration::from_millis(2), Duration::from_millis(if dice.one_in(8) { 600 } else { 25 })),
             dial_timeout: Duration::from_millis(15),
             suspension,
-            patience: Patience { faults: dice.between(2, 6) as u32, lasting: suspension.1 },
+            patience: Patience { faults: dice.between(2, 6) as u8, lasting: suspension.1 },
             restarts: std::array::from_fn(|_| dice.one_in(2)),
         }
     }
@@ -158,15 +158,32 @@ impl Plan {
         let rules = Rules::new(dice);
         // Some histories are dense, some have pauses in which connections are idle.
         let pace = dice.between(200, 2_500) * US;
+        // In some there are moments in which nobody asks for seconds: what a server closes then was idle.
+        let lulls: Vec<u64> = match dice.one_in(4) {
+            true => (0..dice.between(1, 3)).map(|_| dice.below(OPERATIONS as u64)).collect(),
+            false => Vec::new(),
+        };
         let mut steps = Vec::with_capacity(OPERATIONS + 40);
         let mut at = 0;
         for number in 0..OPERATIONS as u64 {
             at += if dice.one_in(3) { 0 } else { dice.below(2 * pace) };
+            if lulls.contains(&number) {
+                let lasts = dice.between(1_100, 12_000) * MS;
+                for _ in 0..dice.between(1, 3) {
+                    let (at, link) = (at + dice.below(lasts), dice.index(LINKS.len()));
+                    let fault = if dice.one_in(2) { Fault::Finish } else { fault(dice, &rules, link) };
+                    steps.push(Step { at, what: What::Fault(link, fault) });
+                }
+                at += lasts;
+            }
             steps.push(Step { at, what: What::Ask(Ask::new(dice, &rules, number)) });
         }
         let end = at;
+        let asks: Vec<u64> =
+            steps.iter().filter(|step| matches!(step.what, What::Ask(_))).map(|step| step.at).collect();
         for _ in 0..dice.between(24, 36) {
-            let at = dice.below(end - end / 16);
+            // While callers come, and not in the last moments.
+            let at = asks[dice.index(OPERATIONS - OPERATIONS / 16)] + dice.below(pace);
             let link = dice.index(LINKS.len());
             steps.push(Step { at, what: What::Fault(link, fault(dice, &rules, link)) });
         }

@@ -48,6 +48,8 @@ pub struct Report {
     pub left_alone: u64,
     /// Those that were asked again, and were better.
     pub resumed: u64,
+    /// Connections that were let go of because nobody needed them.
+    pub let_go: u64,
     /// Commands that went again over another link.
     pub moved: u64,
     /// Error lines on a connection whose replies were altered: believed by whoever was at the head, as nothing confirms their place.
@@ -81,6 +83,7 @@ impl Report {
         self.suspended += other.suspended;
         self.left_alone += other.left_alone;
         self.resumed += other.resumed;
+        self.let_go += other.let_go;
         self.moved += other.moved;
         self.errors_believed += other.errors_believed;
         self.increments += other.increments;
@@ -113,12 +116,13 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} connections, {} renewed, {} suspended, {} left alone, {} better again · {} commands over another link · {} increments, {} unknown · {} keys in order, {} undecided · {} error lines believed · {} s simulated",
+            "{} connections, {} renewed, {} suspended, {} left alone, {} better again, {} let go · {} commands over another link · {} increments, {} unknown · {} keys in order, {} undecided · {} error lines believed · {} s simulated",
             self.connections,
             self.renewed,
             self.suspended,
             self.left_alone,
             self.resumed,
+            self.let_go,
             self.moved,
             self.increments,
             self.increments_unknown,

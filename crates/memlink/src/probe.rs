@@ -4,12 +4,11 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use memlink_meta::{Get, Key, Meta};
-use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use crate::cluster::Exchange;
 use crate::error::Error;
-use crate::link::{Link, Timing};
+use crate::link::{LeftAlone, Link, Timing};
 
 /// How long one probe may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,21 +25,20 @@ pub(crate) fn note<T>(link: &Arc<Link<Meta>>, result: &Result<T, Error>) {
 
 #[cold]
 fn note_fault(link: &Arc<Link<Meta>>, error: &Error) {
-    // Nobody suspends what nobody could resume.
-    let Ok(runtime) = Handle::try_current() else { return };
-    if link.note_fault(error.fault_text().unwrap_or_default()) {
-        runtime.spawn(probe(Resumes(Arc::downgrade(link))));
+    if let Some(left_alone) = link.note_fault(error.fault_text().unwrap_or_default()) {
+        // Where it cannot run it is dropped, and resumes the link by that.
+        link.spawn(probe(Resumes(Arc::downgrade(link), left_alone)));
     }
 }
 
 /// Asks until an answer is good, after ever longer pauses. Ends with the link, or when its connection does: then another one has to show
 /// what it is worth.
 async fn probe(suspended: Resumes) {
-    let link = &suspended.0;
+    let Resumes(link, left_alone) = &suspended;
     let Some(mut backoff) = link.upgrade().map(|link| link.backoff()) else { return };
     for number in 0_u64.. {
         sleep(backoff.next_wait(fastrand::u64(..))).await;
-        let Some(link) = link.upgrade().filter(|link| link.is_suspended()) else { return };
+        let Some(link) = link.upgrade().filter(|link| link.is_left_alone(*left_alone)) else { return };
         // Another key each time: a proxy may have lost one server of many.
         let Ok(key) = Key::new(format!("memlink:probe:{number}")) else { return };
         let timing = Timing { is_probe: true, ..Timing::new(Some(PROBE_TIMEOUT), false) };
@@ -51,13 +49,13 @@ async fn probe(suspended: Resumes) {
     }
 }
 
-/// Resumes the link in the end, also when the runtime that asks goes before the link does.
-struct Resumes(Weak<Link<Meta>>);
+/// Resumes the connection in the end, also when the runtime that asks goes before the link does.
+struct Resumes(Weak<Link<Meta>>, LeftAlone);
 
 impl Drop for Resumes {
     fn drop(&mut self) {
         if let Some(link) = self.0.upgrade() {
-            link.resume();
+            link.resume(self.1);
         }
     }
 }

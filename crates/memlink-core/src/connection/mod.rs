@@ -104,7 +104,8 @@ pub struct Connection<P: Protocol, W> {
 /// How the way to the server stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// There is no connection and nobody has asked for one.
+    /// There is no connection and none is being made. Commands wait; whoever brings one wakes the driver, which looks whether one
+    /// [is wanted](Connection::is_wanted).
     Idle,
     /// A connection is being made; commands wait.
     Dialling,

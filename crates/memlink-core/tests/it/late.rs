@@ -61,6 +61,30 @@ fn whoever_cannot_be_answered_in_time_is_told_when_it_is_its_turn() {
     }
 }
 
+/// How fast a server is shows only while it is never without a command: nobody is sent away for what was seen before there was a line.
+#[test]
+fn the_pace_of_a_server_that_nobody_waits_for_says_nothing() {
+    let mut world = World::open_with(Limits { in_flight_max: 3, ..Limits::default() });
+    for at in (2..=300).step_by(2) {
+        world.submit(Kind::Echo);
+        world.take();
+        world.write(usize::MAX);
+        answer(&mut world, at * MILLI);
+        world.look_all();
+    }
+    for _ in 0..3 {
+        world.submit(Kind::Echo);
+    }
+    let in_line = world.submit_until(Kind::Echo, Tick::from_nanos(303 * MILLI));
+    world.take();
+    world.write(usize::MAX);
+    answer(&mut world, 302 * MILLI);
+    assert!(world.callers[in_line].is_woken);
+    world.turn();
+    world.assert_replied(in_line);
+    world.check_end();
+}
+
 /// Whoever leaves the line wakes nobody who is too late: the driver tells them.
 #[test]
 fn the_driver_is_woken_for_one_who_is_too_late() {

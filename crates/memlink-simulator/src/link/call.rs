@@ -32,8 +32,8 @@ pub(crate) struct Operation {
     pub(crate) entered: u64,
     /// What the server has done for it.
     pub(crate) executions: u32,
-    /// The server has refused to do it, as what is behind it was away.
-    pub(crate) is_refused: bool,
+    /// How often the server has refused to do it, as what is behind it was away.
+    pub(crate) refusals: u32,
     /// What the server has said to it, before anything went wrong.
     pub(crate) said: Option<bytes::Bytes>,
     /// What it saw before, for a swap.
@@ -74,6 +74,11 @@ impl Call {
     pub(crate) fn new(sent: Sent) -> Call {
         Call { sent, state: State::New, tries: Tries::default(), result: None }
     }
+
+    /// It does not go again after a lost connection.
+    pub(crate) fn once(&mut self) {
+        self.tries = Tries::spent();
+    }
 }
 
 impl Operation {
@@ -95,10 +100,15 @@ impl Operation {
             wired: None,
             entered: 0,
             executions: 0,
-            is_refused: false,
+            refusals: 0,
             said: None,
             seen: None,
         }
+    }
+
+    /// How often a server has had it whole.
+    pub(crate) fn arrivals(&self) -> u32 {
+        self.executions + self.refusals
     }
 
     pub(crate) fn is_current(&self, waiter: Waiter) -> bool {
@@ -156,7 +166,8 @@ impl World {
                 self.operations[n].calls[call].state = State::Again;
                 continue;
             }
-            if call == 0 {
+            // Whoever probes reads the answer itself.
+            if call == 0 && self.operations[n].prober.is_none() {
                 self.note(self.operations[n].link, &result);
             }
             self.operations[n].calls[call].result = Some(result);

@@ -121,9 +121,7 @@ impl World {
         if *shared.connection.phase() == Phase::Idle {
             shared.connection.dialling();
         }
-        if shared.state == LinkState::Idle {
-            shared.state = LinkState::Dialling;
-        }
+        self.show(link);
         Turn::Again
     }
 
@@ -172,7 +170,7 @@ impl World {
         driver.way = Way::Resting { until };
         self.rest_gate(self.links[link].server, until.as_nanos(), why);
         self.links[link].connection.down(down_cause(why), &mut driver.woken);
-        self.links[link].state = LinkState::Down;
+        self.show(link);
     }
 
     fn drive_wire(&mut self, link: usize, driver: &mut Driver, now: Tick) -> Turn {
@@ -182,13 +180,10 @@ impl World {
         let driven = self.drive(link, wire, now, is_due, &mut driver.woken);
         let (is_open, is_silent) = (wire.is_open, wire.is_silent);
         if is_open && !was_open {
-            self.release(driver);
-            self.end_rest(self.links[link].server);
-            self.links[link].record.forget();
-            self.links[link].state = LinkState::Open;
+            self.serves(link, driver);
         }
         if is_silent != was_silent {
-            self.links[link].state = if is_silent { LinkState::Down } else { LinkState::Open };
+            self.show(link);
         }
         match driven {
             Err(why) => {
@@ -201,6 +196,40 @@ impl World {
         }
     }
 
+    /// A connection has opened.
+    pub(super) fn serves(&mut self, link: usize, driver: &mut Driver) {
+        self.release(driver);
+        self.end_rest(self.links[link].server);
+        self.links[link].record.forget();
+        self.show(link);
+    }
+
+    /// `Shared::show`: whoever was overtaken between the look and the telling looks again.
+    pub(super) fn show(&mut self, link: usize) {
+        let mut shown = None;
+        loop {
+            let state = LinkState::of(self.links[link].connection.phase());
+            match state {
+                Some(state) if shown != Some(state) => {
+                    self.overtake(link);
+                    if self.links[link].state != LinkState::Closed {
+                        self.links[link].state = state;
+                    }
+                }
+                _ => return,
+            }
+            shown = state;
+        }
+    }
+
+    /// Somebody lets go of a link's lock and goes on behind that: meanwhile its driver may run, and callers.
+    pub(super) fn overtake(&mut self, link: usize) {
+        if self.links[link].is_scheduled && self.dice.one_in(8) && self.now >= self.suspended_until {
+            self.poll_driver(link);
+        }
+        self.preempt(link);
+    }
+
     pub(super) fn lose(&mut self, link: usize, driver: &mut Driver, why: &Broken, now: Tick) {
         if self.take_over(link, driver, Some(why), now) {
             return;
@@ -209,7 +238,7 @@ impl World {
         self.drop_renewal(driver, Renewal::None(self.gates[self.links[link].server].renewals));
         let lived = now.since(wire.opened_at);
         let is_drained = self.links[link].connection.is_drained();
-        let is_idle = wire.is_open && lived >= STEADY_AFTER && *why == Broken::EndOfStream && is_drained;
+        let mut is_idle = wire.is_open && lived >= STEADY_AFTER && *why == Broken::EndOfStream && is_drained;
         let is_proved = wire.is_proved || is_idle || (wire.is_open && lived >= PROVED_AFTER);
         if is_idle {
             driver.backoff.reset();
@@ -223,7 +252,7 @@ impl World {
         if is_spare || (is_young && !Self::has_several(LINKS[slot])) {
             match self.let_go(link, driver, wire, why) {
                 Ok(()) => return self.release(driver),
-                Err(back) => wire = back,
+                Err(back) => (wire, is_idle) = (back, false),
             }
         }
         let wait = driver.backoff.next_wait(self.dice.throw());
@@ -251,7 +280,7 @@ impl World {
         if !is_near {
             self.rest_gate(self.links[link].server, until.as_nanos(), why);
         }
-        self.links[link].state = if is_waited_for { LinkState::Dialling } else { LinkState::Down };
+        self.show(link);
         self.release(driver);
     }
 
@@ -278,7 +307,8 @@ impl World {
         self.close_client(wire.wired);
         driver.is_free = true;
         driver.old = (self.mutant == Some(Mutant::PendingKept)).then_some(wire);
-        self.links[link].state = LinkState::Idle;
+        self.report.let_go += 1;
+        self.show(link);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ mod wire;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use memlink_core::{Broken, Connection, Limits, Tick};
+use memlink_core::{Broken, Connection, Limits, Phase, Tick};
 
 pub(crate) use call::{Call, CallError, Ending, Operation};
 pub(crate) use dial::{Dial, Gate};
@@ -82,6 +82,19 @@ pub(crate) struct Armed {
     pub(crate) replies: VecDeque<crate::fault::Fault>,
     pub(crate) dials: VecDeque<crate::fault::Fault>,
     pub(crate) accepts: VecDeque<crate::fault::Fault>,
+}
+
+impl LinkState {
+    /// As a connection stands in this phase; `None` when it is being closed.
+    pub(crate) fn of(phase: &Phase) -> Option<LinkState> {
+        match phase {
+            Phase::Idle => Some(LinkState::Idle),
+            Phase::Dialling | Phase::Opening => Some(LinkState::Dialling),
+            Phase::Open => Some(LinkState::Open),
+            Phase::Suspended(_) | Phase::Down(_) | Phase::Reopening(_) => Some(LinkState::Down),
+            Phase::Draining | Phase::Shutdown => None,
+        }
+    }
 }
 
 impl Link {

@@ -1,8 +1,8 @@
 use memlink_core::{Broken, Connection, Tick};
 
+use super::Waiter;
 use super::driver::{Driver, Turn, Way};
 use super::wire::Wire;
-use super::{LinkState, Waiter};
 use crate::protocol::Spoken;
 use crate::world::World;
 
@@ -55,11 +55,11 @@ impl World {
                     }
                 }
                 let due = candidate.due;
-                if candidate.wire.is_open && !candidate.is_ready {
+                if candidate.wire.is_open {
                     candidate.is_ready = true;
                     self.preempt(link);
                     if self.links[link].connection.retire() {
-                        self.links[link].state = LinkState::Dialling;
+                        self.show(link);
                     }
                 }
                 if self.take_over(link, driver, None, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
@@ -93,7 +93,7 @@ impl World {
         };
         self.preempt(link);
         if self.links[link].connection.reinstate(&mut driver.woken) {
-            self.links[link].state = LinkState::Open;
+            self.show(link);
         }
         self.drop_renewal(driver, Renewal::None(number));
     }
@@ -130,8 +130,7 @@ impl World {
             Ok(remains) => {
                 drop(remains);
                 self.report.renewed += u64::from(lost.is_none());
-                self.end_rest(self.links[link].server);
-                self.links[link].state = LinkState::Open;
+                self.serves(link, driver);
             }
             Err(why) => self.lose(link, driver, &why, now),
         }

@@ -160,7 +160,10 @@ impl World {
     ) -> Result<(), Broken> {
         let mut read = None;
         for _ in 0..READS_MAX {
-            if !wire.has_unframed && read.replace(wire.incoming.received()) == Some(wire.incoming.received()) {
+            while std::mem::take(&mut wire.has_unframed) {
+                self.drive_replies(link, wire, now, woken)?;
+            }
+            if read.replace(wire.incoming.received()) == Some(wire.incoming.received()) {
                 break;
             }
             self.drive_read(link, wire, now, woken)?;

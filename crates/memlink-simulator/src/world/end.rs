@@ -204,12 +204,12 @@ impl World {
         let operation = &self.operations[n];
         let number = operation.ask.number;
         if let Some(Ending::Failed(Failure { outcome: Outcome::NotSent, .. })) = operation.ending {
-            if operation.executions > 0 {
-                self.violate("P3", format!("operation {number} is said not to be sent, and was executed later"));
+            if operation.arrivals() > 0 {
+                self.violate("P3", format!("operation {number} is said not to be sent, and has arrived later"));
             }
             return;
         }
-        if operation.is_refused {
+        if operation.refusals > 0 && operation.executions == 0 {
             // What is behind the server has not seen it.
             return;
         }

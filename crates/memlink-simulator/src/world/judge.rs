@@ -5,7 +5,7 @@ use super::World;
 use super::serve::ITEM_BYTES_MAX;
 use crate::command::Answer;
 use crate::keys::Keys;
-use crate::link::{CallError, Ending, LinkState};
+use crate::link::{CallError, Ending, Link, LinkState};
 use crate::plan::Verb;
 use crate::value;
 use memlink_history::Item;
@@ -71,9 +71,9 @@ impl World {
 
     fn fail(&mut self, n: usize, failure: Failure) {
         let operation = &self.operations[n];
-        let (number, executions) = (operation.ask.number, operation.executions);
-        if failure.outcome == Outcome::NotSent && executions > 0 {
-            self.violate("P3", format!("operation {number} was executed and is said not to be sent: {failure}"));
+        let (number, arrivals) = (operation.ask.number, operation.arrivals());
+        if failure.outcome == Outcome::NotSent && arrivals > 0 {
+            self.violate("P3", format!("operation {number} has arrived and is said not to be sent: {failure}"));
         }
         let is_early = self.operations[n].deadline.is_some_and(|deadline| deadline > self.tick());
         let is_stopped = self.links[self.operations[n].link].stop.is_some();
@@ -161,6 +161,18 @@ impl World {
                 "P5",
                 format!("link {link} loses connection {wired}, to which nothing like it has happened: {why}"),
             );
+        }
+    }
+
+    /// A link shows how its connection stands, whenever nobody is about to say so: who chooses among links goes by it.
+    pub(super) fn judge_states(&mut self) {
+        for link in self.slots {
+            let Link { state, ref connection, .. } = self.links[link];
+            let stands = LinkState::of(connection.phase());
+            if stands.is_some_and(|stands| stands != state) {
+                let what = format!("link {link} shows {state:?} and is {:?}", connection.phase());
+                return self.violate("P11", what);
+            }
         }
     }
 

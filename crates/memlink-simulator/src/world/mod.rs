@@ -269,6 +269,7 @@ impl World {
                     }
                     self.report.events += 1;
                     self.happen(next);
+                    self.judge_states();
                 }
                 Some(later) => {
                     self.queue.push(later);

@@ -165,26 +165,33 @@ impl World {
             }
         }
         self.report.executed += 1;
-        if let Some(operation) = self.find_operation(n, &line) {
-            let operation = &mut self.operations[operation];
+        if let Some(n) = self.find_operation(n, &line) {
+            let operation = &mut self.operations[n];
             operation.executions += 1;
             operation.said = Some(Bytes::copy_from_slice(&said));
-            let (executions, number) = (operation.executions, operation.ask.number);
-            if executions > 1 {
-                self.violate("P4", format!("operation {number} was executed {executions} times"));
-            }
+            self.judge_twice(n);
         }
         self.answer(n, said);
     }
 
     /// A proxy whose server is away: it does nothing, and says so.
     fn refuse(&mut self, n: usize, line: &[u8]) {
-        if let Some(operation) = self.find_operation(n, line) {
-            let operation = &mut self.operations[operation];
-            operation.is_refused = true;
+        if let Some(n) = self.find_operation(n, line) {
+            let operation = &mut self.operations[n];
+            operation.refusals += 1;
             operation.said = Some(Bytes::from_static(NO_BACKEND));
+            self.judge_twice(n);
         }
         self.answer(n, BytesMut::from(NO_BACKEND));
+    }
+
+    /// Nothing is sent twice that a server has had whole once.
+    fn judge_twice(&mut self, n: usize) {
+        let operation = &self.operations[n];
+        let (number, arrivals) = (operation.ask.number, operation.arrivals());
+        if arrivals > 1 {
+            self.violate("P4", format!("operation {number} has arrived {arrivals} times"));
+        }
     }
 
     /// Whose command this is, for the server's log, which nothing of the client's can touch.

@@ -81,6 +81,7 @@ impl World {
     pub(crate) fn ask_to_probe(&mut self, link: usize, prober: usize) {
         let mut operation = self.pinned(link, PROBE_TIMEOUT, false);
         operation.prober = Some(prober);
+        operation.calls.iter_mut().for_each(Call::once);
         self.begin(operation);
     }
 

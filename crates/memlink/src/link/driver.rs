@@ -49,7 +49,7 @@ pub(super) struct Driver<P: LinkProtocol> {
 /// Starts a driver, unless one serves the link already; `false` when there is no runtime to run it.
 pub(super) fn start<P: LinkProtocol>(shared: &Arc<Shared<P>>) -> bool {
     let Ok(runtime) = Handle::try_current() else { return false };
-    if shared.driver_begins() {
+    if shared.driver_begins(&runtime) {
         // Its drop, should the runtime refuse or drop it, tells everyone.
         sync::spawn(&runtime, Driver::new(shared.clone()));
     }
@@ -149,9 +149,7 @@ impl<P: LinkProtocol> Driver<P> {
                 guarded.connection.dialling();
             }
         }
-        if self.shared.state.borrow().eq(&LinkState::Idle) {
-            self.shared.set_state(LinkState::Dialling);
-        }
+        self.shared.show();
         let server = &self.shared.name;
         self.shared.observe(|| Event::Dialling { server: server.clone() });
     }
@@ -201,7 +199,7 @@ impl<P: LinkProtocol> Driver<P> {
         self.way = Way::Resting { until: now.after(wait) };
         self.shared.gate.rest(self.shared.instant(now.after(wait)), why);
         self.shared.lock().connection.down(down_cause(why), &mut self.woken);
-        self.shared.set_state(LinkState::Down);
+        self.shared.show();
         let failures = self.backoff.failures();
         let server = &self.shared.name;
         self.shared.observe(|| Event::DialFailed {
@@ -242,7 +240,7 @@ impl<P: LinkProtocol> Driver<P> {
         self.turn = None;
         self.shared.gate.end_rest();
         self.shared.record.forget();
-        self.shared.set_state(LinkState::Open);
+        self.shared.show();
         let server = &self.shared.name;
         self.shared.observe(|| Event::Opened { server: server.clone(), took });
         self.begin_names(now);
@@ -259,7 +257,7 @@ impl<P: LinkProtocol> Driver<P> {
         self.names = Names::none();
         let turn = self.turn.take();
         let lived = now.since(wire.opened_at);
-        let is_idle = wire.is_open && lived >= STEADY_AFTER && *why == Broken::EndOfStream && self.is_drained();
+        let mut is_idle = wire.is_open && lived >= STEADY_AFTER && *why == Broken::EndOfStream && self.is_drained();
         let is_proved = wire.is_proved || is_idle || (wire.is_open && lived >= PROVED_AFTER);
         if is_idle {
             // A server that closes what nobody uses is there, however often it does so.
@@ -275,7 +273,7 @@ impl<P: LinkProtocol> Driver<P> {
         if is_spare || (is_young && !self.shared.gate.has_several()) {
             match self.let_go(wire, why) {
                 Ok(()) => return,
-                Err(back) => wire = back,
+                Err(back) => (wire, is_idle) = (back, false),
             }
         }
         let wait = self.backoff.next_wait(fastrand::u64(..));
@@ -300,7 +298,7 @@ impl<P: LinkProtocol> Driver<P> {
         if !is_near {
             self.shared.gate.rest(self.shared.instant(now.after(wait)), why);
         }
-        self.shared.set_state(if is_waited_for { LinkState::Dialling } else { LinkState::Down });
+        self.shared.show();
         let failures = self.backoff.failures();
         let server = self.shared.name.clone();
         self.shared.observe(|| match was_open {
@@ -328,7 +326,7 @@ impl<P: LinkProtocol> Driver<P> {
         drop(guarded);
         drop((remains, inline, wire));
         self.is_free = true;
-        self.shared.set_state(LinkState::Idle);
+        self.shared.show();
         let (server, reason) = (self.shared.name.clone(), why.clone());
         self.shared.observe(|| Event::Closed { server, reason, in_flight: 0, retry_in: None });
         Ok(())
@@ -336,14 +334,12 @@ impl<P: LinkProtocol> Driver<P> {
 
     /// Commands got no replies and not a byte has come, or one has come at last.
     fn observe_silence(&self, is_silent: bool) {
+        self.shared.show();
         let server = self.shared.name.clone();
-        if is_silent {
-            self.shared.set_state(LinkState::Down);
-            self.shared.observe(|| Event::Suspended { server, why: SILENT.into() });
-        } else {
-            self.shared.set_state(LinkState::Open);
-            self.shared.observe(|| Event::Resumed { server });
-        }
+        self.shared.observe(|| match is_silent {
+            true => Event::Suspended { server, why: SILENT.into() },
+            false => Event::Resumed { server },
+        });
     }
 
     /// Looks at what callers have left while there is no connection, and ends waits that are over.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use memlink_core::{Broken, Cause, Failure, Outcome, Phase, Stats, Tick};
 use tokio::time::timeout;
 
-use super::shared::{LinkOptions, LinkState, Shared};
+use super::shared::{LinkOptions, LinkState, Shared, wake_driver};
 use super::{DialGate, LinkProtocol, driver};
 use crate::sync::atomic::Ordering;
 use crate::transport::Address;
@@ -98,9 +98,8 @@ impl<P: LinkProtocol> Link<P> {
         }
         // The sender lives in `shared`, which lives as long as `self`.
         let is_decided = |state: &LinkState| match state {
-            // It was open, and is let go of again.
-            LinkState::Idle if self.shared.lock().connection.opened_so_far() > opened_before => true,
-            LinkState::Idle | LinkState::Dialling => !self.shared.is_served(),
+            LinkState::Idle => self.was_open_or_is_wanted(opened_before) || !self.shared.is_served(),
+            LinkState::Dialling => !self.shared.is_served(),
             _ => true,
         };
         let _ = state.wait_for(is_decided).await;
@@ -114,6 +113,20 @@ impl<P: LinkProtocol> Link<P> {
             Phase::Idle | Phase::Dialling | Phase::Opening | Phase::Open => return Ok(()),
         };
         Err(NotOpen::Failed(Failure { outcome: Outcome::NotSent, cause }))
+    }
+
+    /// Whether it was open since it had been opened so often, and is let go of again. Where it was let go of just when somebody came to open
+    /// it, it is wanted once more.
+    fn was_open_or_is_wanted(&self, opened_before: u64) -> bool {
+        let mut guarded = self.shared.lock();
+        if guarded.connection.opened_so_far() > opened_before {
+            return true;
+        }
+        if *guarded.connection.phase() == Phase::Idle && !guarded.dial_wanted {
+            guarded.dial_wanted = true;
+            wake_driver(guarded);
+        }
+        false
     }
 
     /// Replaces the connection, should there be one, by a new one.

@@ -27,6 +27,7 @@ mod wire;
 pub(crate) use call::{Call, CallError, Timing};
 pub use connect::{ConnectFuture, Connector};
 pub(crate) use connect::{Dialer, Preparation, Way};
+pub(crate) use faults::LeftAlone;
 pub(crate) use gate::DialGate;
 pub(crate) use handle::Link;
 pub use shared::LinkState;

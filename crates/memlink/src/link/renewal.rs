@@ -6,7 +6,7 @@ use memlink_core::{Broken, Tick};
 use super::LinkProtocol;
 use super::connect::{Dial, broken};
 use super::driver::{Driver, Turn, Way};
-use super::shared::{LinkState, Shared};
+use super::shared::Shared;
 use super::wire::Wire;
 use crate::event::Event;
 use crate::transport::Transport;
@@ -104,7 +104,7 @@ impl<P: LinkProtocol> Driver<P> {
                     candidate.opened_after.get_or_insert(now.since(self.dial_began));
                     // Again and again: one that is suspended is retired when it speaks again.
                     if self.shared.lock().connection.retire() {
-                        self.shared.set_state(LinkState::Dialling);
+                        self.shared.show();
                     }
                 }
                 if self.take_over(None, now) { Turn::Again } else { Turn::Until(timeout.min(due)) }
@@ -122,7 +122,7 @@ impl<P: LinkProtocol> Driver<P> {
             wire.bear_wear();
         }
         if self.shared.lock().connection.reinstate(&mut self.woken) {
-            self.shared.set_state(LinkState::Open);
+            self.shared.show();
         }
         drop(failed);
         let server = &self.shared.name;

@@ -2,7 +2,8 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use memlink_core::{Connection, Limits, Tick};
+use memlink_core::{Connection, Limits, Phase, Tick};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -54,7 +55,7 @@ impl LinkOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LinkState {
-    /// Not needed so far, so never dialled.
+    /// There is no connection, because nobody has needed one so far or because the last one was closed while nobody did.
     Idle,
     /// Being dialled; commands wait.
     Dialling,
@@ -68,6 +69,17 @@ pub enum LinkState {
 }
 
 impl LinkState {
+    /// As a connection stands in this phase; `None` when it is being closed.
+    fn of(phase: &Phase) -> Option<LinkState> {
+        match phase {
+            Phase::Idle => Some(LinkState::Idle),
+            Phase::Dialling | Phase::Opening => Some(LinkState::Dialling),
+            Phase::Open => Some(LinkState::Open),
+            Phase::Suspended(_) | Phase::Down(_) | Phase::Reopening(_) => Some(LinkState::Down),
+            Phase::Draining | Phase::Shutdown => None,
+        }
+    }
+
     /// The greater the better for a command.
     pub(super) fn rank(self) -> u8 {
         match self {
@@ -114,6 +126,8 @@ pub(super) struct Guarded<P: LinkProtocol> {
     pub(super) stop: Option<Tick>,
     /// Somebody wants a connection without having a command for it.
     pub(super) dial_wanted: bool,
+    /// Where the last driver was started.
+    pub(super) runtime: Option<Handle>,
     /// What may be submitted again by itself.
     pub(super) retries: RetryBudget,
     /// A caller found a reply it could not trust, on the connection with this number.
@@ -137,6 +151,7 @@ impl<P: LinkProtocol> Shared<P> {
             inline: None,
             stop: None,
             dial_wanted: false,
+            runtime: None,
             retries: RetryBudget::default(),
             distrusted: None,
         };
@@ -188,10 +203,14 @@ impl<P: LinkProtocol> Shared<P> {
         self.running.load(Ordering::Acquire)
     }
 
-    /// A driver serves the link from now on; `false` when one did already, or when the link is being closed.
-    pub(super) fn driver_begins(&self) -> bool {
-        let guarded = self.lock();
-        guarded.stop.is_none() && !self.running.swap(true, Ordering::AcqRel)
+    /// A driver serves the link from now on, in this runtime; `false` when one did already, or when the link is being closed.
+    pub(super) fn driver_begins(&self, runtime: &Handle) -> bool {
+        let mut guarded = self.lock();
+        let begins = guarded.stop.is_none() && !self.running.swap(true, Ordering::AcqRel);
+        if begins {
+            guarded.runtime = Some(runtime.clone());
+        }
+        begins
     }
 
     /// The driver serves the link no longer. Under the lock, so that no command slips in between.
@@ -211,6 +230,24 @@ impl<P: LinkProtocol> Shared<P> {
         if self.state.send_if_modified(changes) {
             self.gate.set_state(self.number, state);
         }
+    }
+
+    /// Tells whoever watches how the connection stands now. Callers suspend and resume it as well as the driver: whoever was overtaken
+    /// between the look and the telling looks again.
+    pub(super) fn show(&self) {
+        let mut shown = None;
+        loop {
+            let state = self.state_now();
+            match state {
+                Some(state) if shown != Some(state) => self.set_state(state),
+                _ => return,
+            }
+            shown = state;
+        }
+    }
+
+    fn state_now(&self) -> Option<LinkState> {
+        LinkState::of(self.lock().connection.phase())
     }
 
     /// Asks the driver to end, at `until` at the latest; without a driver the link ends at once.

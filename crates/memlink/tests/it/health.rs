@@ -1,5 +1,6 @@
 //! Servers that fall silent, flap, or answer nonsense: when they are asked, and when not.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -199,6 +200,42 @@ async fn a_proxy_that_is_left_alone_and_goes_is_dialled_again() {
         until_async("it is asked again", async || client.get("k").await.show() == "none").await;
         asker.abort();
     }
+}
+
+/// Whoever notices it may be in a runtime that nobody runs any more when the proxy is better: others are served all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_is_asked_again_though_whoever_left_it_alone_sleeps() {
+    let mut pipes = Pipes::new(1 << 16);
+    let (settings, events) = told();
+    let client = pipes.client(settings);
+    let is_away = Arc::new(AtomicBool::new(false));
+    let (asked, mut end) = futures_util::future::join(client.get("k").into_future(), async {
+        let mut end = pipes.open().await;
+        end.expect("mg k v\r\n").await;
+        end.say("EN\r\n").await;
+        end
+    })
+    .await;
+    assert_eq!(asked.show(), "none");
+    let away = is_away.clone();
+    tokio::spawn(async move {
+        while let Some(lines) = end.some_or_end().await {
+            let answer = if away.load(SeqCst) { "SERVER_ERROR backend failure\r\n" } else { "EN\r\n" };
+            end.say(&answer.repeat(lines.matches('\n').count())).await;
+        }
+    });
+    is_away.store(true, SeqCst);
+    let asks = client.clone();
+    let asleep = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
+        runtime.block_on(until_async("it is left alone", async || asks.get("k").await.show() == "ServerDown NotSent"));
+        runtime
+    });
+    let asleep = tokio::task::spawn_blocking(|| asleep.join().expect("it was left alone")).await.expect("it has ended");
+    assert_eq!(events.lock().unwrap().len(), 1);
+    is_away.store(false, SeqCst);
+    until_async("it is asked again", async || client.get("k").await.show() == "none").await;
+    asleep.shutdown_background();
 }
 
 /// Whatever kind of request is told so.
