@@ -98,7 +98,7 @@ impl<P: LinkProtocol> Link<P> {
         }
         // The sender lives in `shared`, which lives as long as `self`.
         let is_decided = |state: &LinkState| match state {
-            LinkState::Idle => self.was_open_or_is_wanted(opened_before) || !self.shared.is_served(),
+            LinkState::Idle => !self.shared.is_served() || self.was_open_or_is_wanted(opened_before),
             LinkState::Dialling => !self.shared.is_served(),
             _ => true,
         };
