@@ -1,9 +1,10 @@
 //! The sockets that connections come from.
 
 use crate::server::Brought;
+use socket2::SockRef;
 use std::future::pending;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
@@ -70,7 +71,8 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) fn bind(listeners: &Listeners) -> io::Result<Listening> {
-        let mut listening = Listening { buffer_bytes: listeners.buffer_bytes, ..Listening::default() };
+        let mut listening = Listening::default();
+        listening.buffer_bytes = listeners.buffer_bytes;
         if let Some(path) = &listeners.unix {
             listening.unix_wanted = Some((path.clone(), listeners.unix_mode));
             listening.unix = Some(bind_unix(path, listeners.unix_mode)?);
@@ -111,6 +113,7 @@ impl Listening {
 
     /// Stops listening and keeps the ports.
     pub(crate) fn deafen(&mut self) -> io::Result<()> {
+        self.end();
         self.unix = None;
         for listener in std::mem::take(&mut self.tcp) {
             let address = listener.local_addr()?;
@@ -118,6 +121,16 @@ impl Listening {
             self.reserved.push(self.bind_tcp(address)?);
         }
         Ok(())
+    }
+
+    /// Nobody listens on these sockets any more. To close them is not enough: a
+    /// process that is being started has them, too, until it runs its own program.
+    fn end(&self) {
+        let tcp = self.tcp.iter().map(SockRef::from);
+        for listener in tcp.chain(self.unix.iter().map(SockRef::from)) {
+            // Where a listener cannot be shut down it is closed all the same.
+            let _ = listener.shutdown(Shutdown::Both);
+        }
     }
 
     pub(crate) fn is_deaf(&self) -> bool {
@@ -149,6 +162,12 @@ impl Listening {
     }
 }
 
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     if std::fs::metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
         std::fs::remove_file(path)?;
@@ -156,4 +175,31 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The copies stand for those that a process has which is being started.
+    #[tokio::test]
+    async fn nobody_is_heard_by_a_copy_of_a_socket() {
+        let mut listening = Listening::bind(&Listeners::default()).expect("binds");
+        let address = listening.tcp_addr().expect("listens");
+        let _copy = SockRef::from(&listening.tcp[0]).try_clone().expect("is copied");
+        listening.deafen().expect("the port stays ours");
+        std::net::TcpStream::connect(address).expect_err("nobody listens");
+        listening.hear_again().expect("listens again");
+        std::net::TcpStream::connect(address).expect("somebody listens");
+
+        let path = std::env::temp_dir().join(format!("memlink-listen-{}", std::process::id()));
+        let listeners = Listeners { unix: Some(path.clone()), ..Listeners::default() };
+        let mut listening = Listening::bind(&listeners).expect("binds");
+        let _copy = SockRef::from(listening.unix.as_ref().expect("listens")).try_clone().expect("is copied");
+        listening.deafen().expect("it can");
+        std::os::unix::net::UnixStream::connect(&path).expect_err("nobody listens");
+        listening.hear_again().expect("listens again");
+        std::os::unix::net::UnixStream::connect(&path).expect("somebody listens");
+        std::fs::remove_file(path).expect("is there");
+    }
 }
