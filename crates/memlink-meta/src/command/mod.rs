@@ -10,6 +10,8 @@ mod noop;
 mod operands;
 mod set;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod verbosity;
 mod version;
 
