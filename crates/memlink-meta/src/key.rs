@@ -288,6 +288,49 @@ mod tests {
         buf
     }
 
+    /// Maps of keys are asked with plain bytes.
+    #[test]
+    fn a_key_is_to_others_what_its_bytes_are() {
+        let texts = [
+            "a",
+            "b",
+            "ab",
+            "a b",
+            "a key of more bytes than are held in place: it lies somewhere else, where there is room",
+        ];
+        for one in texts {
+            let key = Key::new(one).unwrap();
+            let bytes: &[u8] = key.borrow();
+            assert!(bytes == one.as_bytes() && key.as_ref() == one.as_bytes());
+            assert!(key.room() >= wire(&key).len());
+            for other in texts {
+                let other_key = Key::new(other).unwrap();
+                assert_eq!(key == other_key, one == other);
+                assert_eq!(key.cmp(&other_key), one.as_bytes().cmp(other.as_bytes()));
+                assert_eq!(key.partial_cmp(&other_key), one.as_bytes().partial_cmp(other.as_bytes()));
+            }
+        }
+        let map: std::collections::HashMap<Key, usize> =
+            texts.iter().map(|text| (Key::new(text).unwrap(), text.len())).collect();
+        assert!(texts.iter().all(|text| map.get(text.as_bytes()) == Some(&text.len())));
+        assert_eq!(map.get(&b"c"[..]), None);
+    }
+
+    #[test]
+    fn short_keys_are_held_in_place() {
+        let is_held = |len| matches!(Key::new(vec![b'k'; len]).unwrap().0, Repr::Short { .. });
+        assert_eq!([1, Key::SHORT_MAX, Key::SHORT_MAX + 1, Key::LEN_MAX].map(is_held), [true, true, false, false]);
+        assert!(Key::new("k").unwrap().as_short().is_some() && Key::new("a b").unwrap().as_short().is_none());
+    }
+
+    #[test]
+    fn errors_say_what_is_allowed() {
+        let told = |len, byte| Key::new(vec![byte; len]).unwrap_err().to_string();
+        assert!(told(0, b'a').contains("empty"));
+        assert!(told(251, b'a').contains("251 bytes is too long: at most 250"));
+        assert!(told(187, b' ').contains("187 bytes") && told(187, b' ').contains("room for 186"));
+    }
+
     #[test]
     fn lengths_are_bounded_on_the_wire() {
         let cases: &[(usize, u8, Result<bool, KeyError>)] = &[

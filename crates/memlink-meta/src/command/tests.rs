@@ -97,6 +97,16 @@ fn only_quiet_ones_are_answered_by_the_next_reply() {
 }
 
 #[test]
+fn faults_and_hints_are_told_and_hints_are_not_shown() {
+    let fault = |line: &str| answer(&Noop, line).expect_err("it is a fault").to_string();
+    assert_eq!(fault("ERROR\r\n"), "the server answered ERROR");
+    assert_eq!(fault("CLIENT_ERROR bad data chunk\r\n"), "the server answered CLIENT_ERROR bad data chunk");
+    assert_eq!(fault("SERVER_ERROR out of memory\r\n"), "the server answered SERVER_ERROR out of memory");
+    let shown = format!("{:?}", Get::new(key("k")).proxy_path("secret"));
+    assert!(shown.contains("HintTexts") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
 fn statistics_are_counted() {
     let told = answer(&Stats::new(), "STAT pid 1\r\nSTAT uptime 2\r\nEND\r\n").expect("they are told");
     assert!(told.len() == 2 && !told.is_empty() && told.get("uptime") == Some("2"));
