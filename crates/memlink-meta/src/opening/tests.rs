@@ -68,11 +68,14 @@ fn credentials_come_first() {
     for answer in [&b"VERSION 1.6.45\r\n"[..], b"ERROR\r\n", b"STORED\r\n"] {
         let (written, refused) = open(&meta, &[answer]);
         assert_eq!((&*written, refused.is_err()), ("version\r\n", true), "{answer:?}");
+        let is_told = refused.is_err_and(|refusal| refusal == wants_none());
+        assert_eq!(is_told, answer.starts_with(b"VERSION"), "{answer:?}");
     }
     let (written, refused) = open(&meta, &[unauthenticated, b"CLIENT_ERROR authentication failure\r\n"]);
     assert_eq!(written.matches("version").count(), 1);
     assert_eq!(refused.unwrap_err(), Refusal::Denied("the server refused the user name or the password".into()));
-    assert!(!format!("{meta:?}").contains("ada"));
+    assert!(format!("{meta:?}").contains("Credentials") && !format!("{meta:?}").contains("ada"));
+    assert_eq!(format!("{:?}", Credentials::new("ada", "a b").unwrap()), "Credentials");
 }
 
 #[test]
@@ -92,6 +95,7 @@ fn whatever_is_said_to_a_get_shows_that_the_server_is_ready() {
         assert!(open(&Meta::new(), &[b"VERSION 1.6.45\r\n", line]).1.is_ok(), "{line:?}");
     }
     assert!(open(&Meta::new(), &[b"VERSION 1.6.17\r\n", b"EN\r\n"]).1.is_ok());
+    assert!(open(&Meta::new(), &[b"VERSION 1.6.18\r\n", b"EN\r\n"]).1.is_err());
     // What confirms nothing may be another's.
     for line in [&b"EN\r\n"[..], b"HD\r\n", b"HD s0\r\n", b"EN OAAAA\r\n", b"VA 1 Oprobe\r\n", b"MN\r\n"] {
         assert!(open(&Meta::new(), &[b"VERSION 1.6.45\r\n", line]).1.is_err(), "{line:?}");
