@@ -8,8 +8,8 @@
 //! ```
 //!
 //! What is real: the engine (`memlink-core`), the protocol (`memlink-meta`), the ring, the client's policies (where and whether a command
-//! goes again, which link takes it, health, backoff, linger). What is simulated, with the same calls of the engine in the same order: the client's driver and its callers. What is independent: the
-//! servers, which are the conversations of `memlink-testserver`.
+//! goes again, which link takes it, health, backoff, linger). What is simulated, with the same calls of the engine in the same order:
+//! the client's driver and its callers. What is independent: the servers, which are the conversations of `memlink-testserver`.
 //!
 //! * A [`Plan`] is made of a seed: who asks what when, and what goes wrong. [`run`] lets it happen and says whether a promise was
 //!   broken; [`shrink`] takes out of a failing plan what it can fail without.
@@ -28,6 +28,7 @@ mod link;
 mod mutant;
 mod plan;
 // The client's own: it has no clock, no dice and no sockets.
+#[allow(unreachable_pub, reason = "the client shows some of it to its users")]
 #[path = "../../memlink/src/policy/mod.rs"]
 mod policy;
 mod protocol;

@@ -59,8 +59,9 @@ impl<P: LinkProtocol> Pool<P> {
         // Among equals it is each one's turn.
         let first = self.next.fetch_add(1, Ordering::Relaxed) % lane.len();
         let (before, after) = lane.split_at(first);
-        let in_turn = after.iter().chain(before).map(|link| (readiness(link), link.load(), link));
-        policy::choose(in_turn, || self.all().find(|link| readiness(link) == Readiness::Fit)).unwrap_or(&lane[first])
+        let in_turn = after.iter().chain(before).map(|link| (Readiness::of(link.state()), link.load(), link));
+        let others = || self.all().find(|link| Readiness::of(link.state()) == Readiness::Fit);
+        policy::choose(in_turn, others).unwrap_or(&lane[first])
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Link<P>>> {
@@ -114,15 +115,6 @@ impl<P: LinkProtocol> Pool<P> {
         for link in self.all() {
             link.closed(grace).await;
         }
-    }
-}
-
-/// What a link is worth to the next command.
-fn readiness<P: LinkProtocol>(link: &Link<P>) -> Readiness {
-    match link.state() {
-        LinkState::Open | LinkState::Idle => Readiness::Fit,
-        LinkState::Dialling => Readiness::Dialling,
-        LinkState::Down | LinkState::Closed => Readiness::Down,
     }
 }
 

@@ -1,11 +1,11 @@
 use memlink_core::{Broken, Cause, Phase, Tick, Transmit};
 
+use super::Waiter;
 use super::renewal::Renewal;
 use super::wire::{Driven, Wire};
-use super::{LinkState, Waiter};
 use crate::mutant::Mutant;
 use crate::plan::LINKS;
-use crate::policy::{Backoff, STEADY_AFTER};
+use crate::policy::{Backoff, LinkState, STEADY_AFTER};
 use crate::world::{Next, World};
 
 /// The one task that serves a link: `Driver` in the client, with the same turns in the same order.

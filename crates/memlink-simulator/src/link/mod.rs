@@ -12,7 +12,7 @@ mod wire;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use memlink_core::{Broken, Connection, Limits, Phase, Tick};
+use memlink_core::{Broken, Connection, Limits, Tick};
 
 pub(crate) use call::{Call, CallError, Ending, Operation};
 pub(crate) use dial::{Dial, Gate};
@@ -21,7 +21,7 @@ pub(crate) use health::Prober;
 pub(crate) use inline::Writing;
 
 use crate::plan::Rules;
-use crate::policy::{Backoff, Readiness, Record, RetryBudget};
+use crate::policy::{Backoff, LinkState, Record, RetryBudget};
 use crate::protocol::Spoken;
 
 /// Wakes the task of an operation, as long as it has not been moved to another task since.
@@ -66,35 +66,12 @@ pub(crate) struct Link {
     pub(crate) submitted: u64,
 }
 
-/// As `memlink` shows it; its pool goes by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LinkState {
-    Idle,
-    Dialling,
-    Open,
-    Down,
-    Closed,
-}
-
 /// Faults that wait for something to happen on the links of one place.
 #[derive(Debug, Default)]
 pub(crate) struct Armed {
     pub(crate) replies: VecDeque<crate::fault::Fault>,
     pub(crate) dials: VecDeque<crate::fault::Fault>,
     pub(crate) accepts: VecDeque<crate::fault::Fault>,
-}
-
-impl LinkState {
-    /// As a connection stands in this phase; `None` when it is being closed.
-    pub(crate) fn of(phase: &Phase) -> Option<LinkState> {
-        match phase {
-            Phase::Idle => Some(LinkState::Idle),
-            Phase::Dialling | Phase::Opening => Some(LinkState::Dialling),
-            Phase::Open => Some(LinkState::Open),
-            Phase::Suspended(_) | Phase::Down(_) | Phase::Reopening(_) => Some(LinkState::Down),
-            Phase::Draining | Phase::Shutdown => None,
-        }
-    }
 }
 
 impl Link {
@@ -121,14 +98,6 @@ impl Link {
             wired: None,
             ready: Vec::new(),
             submitted: 0,
-        }
-    }
-
-    pub(crate) fn readiness(&self) -> Readiness {
-        match self.state {
-            LinkState::Open | LinkState::Idle => Readiness::Fit,
-            LinkState::Dialling => Readiness::Dialling,
-            LinkState::Down | LinkState::Closed => Readiness::Down,
         }
     }
 

@@ -5,8 +5,9 @@ use super::World;
 use super::serve::ITEM_BYTES_MAX;
 use crate::command::Answer;
 use crate::keys::Keys;
-use crate::link::{CallError, Ending, Link, LinkState};
+use crate::link::{CallError, Ending, Link};
 use crate::plan::Verb;
+use crate::policy::LinkState;
 use crate::value;
 use memlink_history::Item;
 

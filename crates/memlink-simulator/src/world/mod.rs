@@ -17,10 +17,10 @@ pub(crate) use socket::Wired;
 
 use crate::dice::Dice;
 use crate::keys::SERVERS;
-use crate::link::{Armed, Dial, Gate, Link, LinkState, Operation, Prober, Waiter, Writing};
+use crate::link::{Armed, Dial, Gate, Link, Operation, Prober, Waiter, Writing};
 use crate::mutant::Mutant;
 use crate::plan::{LINKS, Plan, Rules, Step, What};
-use crate::policy;
+use crate::policy::{self, LinkState, Readiness};
 use crate::protocol::Spoken;
 use crate::report::{Report, Violation};
 
@@ -183,7 +183,7 @@ impl World {
         let first = self.turns[server] % slots.len();
         self.turns[server] += 1;
         let in_turn = slots[first..].iter().chain(&slots[..first]).map(|slot| self.slots[*slot]);
-        let ranked = in_turn.map(|link| (self.links[link].readiness(), self.links[link].load, link));
+        let ranked = in_turn.map(|link| (Readiness::of(self.links[link].state), self.links[link].load, link));
         policy::choose(ranked, || None).unwrap_or(0)
     }
 

@@ -13,10 +13,10 @@ use super::LinkProtocol;
 use super::connect::{Dial, broken};
 use super::names::Names;
 use super::renewal::Renewal;
-use super::shared::{LinkState, Shared, wake_all};
+use super::shared::{Shared, wake_all};
 use super::wire::{Driven, Wire};
 use crate::event::Event;
-use crate::policy::{Backoff, STEADY_AFTER};
+use crate::policy::{Backoff, LinkState, STEADY_AFTER};
 use crate::sync;
 use crate::transport::Transport;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use memlink_core::{Broken, Cause, Failure, Outcome, Phase, Stats, Tick};
 use tokio::time::timeout;
 
-use super::shared::{LinkOptions, LinkState, Shared, wake_driver};
-use super::{DialGate, LinkProtocol, driver};
+use super::shared::{LinkOptions, Shared, wake_driver};
+use super::{DialGate, LinkProtocol, LinkState, driver};
 use crate::sync::atomic::Ordering;
 use crate::transport::Address;
 

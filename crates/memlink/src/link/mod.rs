@@ -30,9 +30,10 @@ pub(crate) use connect::{Dialer, Preparation, Way};
 pub(crate) use faults::LeftAlone;
 pub(crate) use gate::DialGate;
 pub(crate) use handle::Link;
-pub use shared::LinkState;
 pub(crate) use shared::{LinkOptions, Suspension};
 pub(crate) use spread::spread;
+
+pub use crate::policy::LinkState;
 
 use memlink_core::Protocol;
 

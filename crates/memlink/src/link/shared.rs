@@ -2,14 +2,14 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use memlink_core::{Connection, Limits, Phase, Tick};
+use memlink_core::{Connection, Limits, Tick};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{DialGate, Dialer, LinkProtocol};
 use crate::event::{Event, Observer};
-use crate::policy::{Record, RetryBudget};
+use crate::policy::{LinkState, Record, RetryBudget};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::transport::{Address, InlineWrite};
@@ -51,35 +51,7 @@ impl LinkOptions {
     }
 }
 
-/// How the way to a server stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LinkState {
-    /// There is no connection, because nobody has needed one so far or because the last one was closed while nobody did.
-    Idle,
-    /// Being dialled; commands wait.
-    Dialling,
-    /// Commands are sent.
-    Open,
-    /// Known to be unreachable, and dialled again and again; or suspended, because it says nothing or nothing but faults. Commands are
-    /// refused at once.
-    Down,
-    /// Closed for good.
-    Closed,
-}
-
 impl LinkState {
-    /// As a connection stands in this phase; `None` when it is being closed.
-    fn of(phase: &Phase) -> Option<LinkState> {
-        match phase {
-            Phase::Idle => Some(LinkState::Idle),
-            Phase::Dialling | Phase::Opening => Some(LinkState::Dialling),
-            Phase::Open => Some(LinkState::Open),
-            Phase::Suspended(_) | Phase::Down(_) | Phase::Reopening(_) => Some(LinkState::Down),
-            Phase::Draining | Phase::Shutdown => None,
-        }
-    }
-
     /// The greater the better for a command.
     pub(super) fn rank(self) -> u8 {
         match self {

@@ -1,3 +1,5 @@
+use super::LinkState;
+
 /// What a link is worth to the next command, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Readiness {
@@ -5,6 +7,16 @@ pub(crate) enum Readiness {
     Fit,
     Dialling,
     Down,
+}
+
+impl Readiness {
+    pub(crate) fn of(state: LinkState) -> Readiness {
+        match state {
+            LinkState::Open | LinkState::Idle => Readiness::Fit,
+            LinkState::Dialling => Readiness::Dialling,
+            LinkState::Down | LinkState::Closed => Readiness::Down,
+        }
+    }
 }
 
 /// What a command in flight counts for among links, beyond its own bytes: about those of its reply, should it be small.

@@ -10,6 +10,7 @@ mod choice;
 mod health;
 mod linger;
 mod retry;
+mod state;
 
 pub(crate) use backoff::{Backoff, STEADY_AFTER};
 pub(crate) use budget::RetryBudget;
@@ -17,3 +18,4 @@ pub(crate) use choice::{COMMAND_LEN, Readiness, choose};
 pub(crate) use health::{Patience, Record};
 pub(crate) use linger::Linger;
 pub(crate) use retry::{Next, Tries};
+pub use state::LinkState;

@@ -7,6 +7,7 @@ use memlink_core::{Cause, Failure, Outcome};
 ///   connection lost            Again       a few times
 ///   server removed             Successor   each time costs a change of the topology, and all of them one deadline
 ///   server down, or refuses    StandIn     where one is wanted at all
+///   too late, queue full       Nowhere     as before
 /// ```
 #[derive(Debug, Default)]
 pub(crate) struct Tries {
@@ -53,6 +54,7 @@ impl Tries {
                 self.stand_ins += 1;
                 Next::StandIn
             }
+            // Too late, no room, too often, or of a kind that the engine has learned since.
             _ => Next::Nowhere,
         }
     }
