@@ -386,6 +386,20 @@ mod tests {
         }
     }
 
+    /// Two of them do not make up for each other.
+    #[test]
+    fn bytes_that_are_not_plain_are_found_together() {
+        for len in 2..=20 {
+            for (one, other) in (0..len).flat_map(|one| (0..one).map(move |other| (one, other))) {
+                for (a, b) in [(0x7f, 0x7f), (0x7f, b' '), (b' ', 0x7f), (b' ', b' '), (0, 0x7f)] {
+                    let mut bytes = vec![b'k'; len];
+                    (bytes[one], bytes[other]) = (a, b);
+                    assert!(!is_plain(&bytes), "{bytes:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn debug_does_not_show_the_key() {
         assert_eq!(format!("{:?}", Key::new("secret").unwrap()), "Key(6 bytes)");

@@ -84,8 +84,8 @@ pub(crate) fn read(digits: &[u8]) -> Option<u64> {
 ///
 /// All four bytes are looked at together, first byte lowest. With `0` taken off, a digit is 0 to 9, and adding 0x76 sets the
 /// top bit of whatever is no digit; a carry can spoil only bytes behind one that was found already. The digits are then
-/// pushed to the top, so that zeros stand in front of them, and joined to pairs and to the whole by a multiplication each:
-/// fifteen instructions for any length.
+/// pushed to the top, so that zeros stand in front of them, and joined to pairs and to the whole by a multiplication each, by 10
+/// and 1, and by 100 and 1 in two halves: fifteen instructions for any length.
 #[inline]
 pub(crate) fn read_ahead(bytes: &[u8]) -> Option<(usize, &[u8])> {
     const ONES: u32 = 0x0101_0101;
@@ -96,8 +96,8 @@ pub(crate) fn read_ahead(bytes: &[u8]) -> Option<(usize, &[u8])> {
         return None;
     }
     let ones = digits << (32 - bits);
-    let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff;
-    let whole = pairs.wrapping_mul(100 << 16 | 1) >> 16;
+    let pairs = (ones.wrapping_mul(0x0a01) >> 8) & 0x00ff_00ff;
+    let whole = pairs.wrapping_mul(0x0064_0001) >> 16;
     Some((whole as usize, bytes.get(bits as usize / 8..)?))
 }
 
@@ -116,9 +116,9 @@ pub(crate) fn read_short(bytes: &[u8]) -> Option<(u64, &[u8])> {
         return None;
     }
     let ones = digits << (64 - bits);
-    let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
-    let whole = fours.wrapping_mul(10_000 << 32 | 1) >> 32;
+    let pairs = (ones.wrapping_mul(0x0a01) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(0x0064_0001) >> 16) & 0x0000_ffff_0000_ffff;
+    let whole = fours.wrapping_mul(0x2710_0000_0001) >> 32;
     Some((whole, bytes.get(bits as usize / 8..)?))
 }
 
@@ -189,6 +189,20 @@ mod tests {
                 let want = (1..=7).contains(&len).then(|| (read(&bytes[..len]).unwrap(), &bytes[len..]));
                 assert_eq!(read_short(&bytes), want, "{bytes:?}");
                 assert_eq!(read_short(&bytes[..bytes.len().min(7)]), None);
+            }
+        }
+    }
+
+    /// Each byte behind, between and in front of digits.
+    #[test]
+    fn no_other_byte_is_taken_for_a_digit() {
+        for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_digit()) {
+            for len in 0..4 {
+                let mut bytes = *b"12345678";
+                bytes[len] = byte;
+                let want = (len > 0).then(|| (read(&bytes[..len]).unwrap(), &bytes[len..]));
+                assert_eq!(read_short(&bytes), want, "{bytes:?}");
+                assert_eq!(read_ahead(&bytes).map(|(n, rest)| (n as u64, rest)), want, "{bytes:?}");
             }
         }
     }

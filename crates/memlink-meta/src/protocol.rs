@@ -479,4 +479,6 @@ fn value_end(state: &mut State, line_len: usize, size: u64, input: &[u8], limits
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

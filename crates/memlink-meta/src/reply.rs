@@ -30,8 +30,8 @@ pub(crate) enum Status {
     Ok = 1 << 8,
     /// Classic: the server's version.
     Version = 1 << 9,
-    /// Classic: a value of a multi-get, a statistic, the end of either.
-    Classic = 1 << 10,
+    /// Classic: a value of a multi-get, a statistic, the end of either. No command that is answered by one line gets it.
+    Classic = 0,
 }
 
 /// Some statuses: those that a command may get.
@@ -274,6 +274,50 @@ mod tests {
         for (line, want) in cases {
             assert_eq!(is_error(line), *want, "{line:?}");
         }
+    }
+
+    fn read(bytes: &[u8]) -> Result<Answer, Malformed> {
+        Answer::read(Reply::One(Frame::copy_from(bytes)), &[])
+    }
+
+    #[test]
+    fn an_answer_is_a_status_or_an_error() {
+        assert!(matches!(read(b"HD"), Ok(Answer::Status(_))));
+        assert!(matches!(read(b"ERROR"), Ok(Answer::Fault(_))));
+        assert!(read(b"ERRORS").is_err());
+        assert!(read(b"").is_err());
+    }
+
+    /// The reply was cut where the length says; whoever looks at it once more must find the same.
+    #[test]
+    fn a_value_lies_where_its_length_says() {
+        let value = |bytes: &[u8]| match read(bytes) {
+            Ok(Answer::Status(line)) => Some(line.into_value().to_vec()),
+            _ => None,
+        };
+        assert_eq!(value(b"VA 2\r\nab"), Some(b"ab".to_vec()));
+        assert_eq!(value(b"VA  2 Oabcd s2 \r\nab"), Some(b"ab".to_vec()));
+        assert_eq!(value(b"VA 0 c5\r\n"), Some(Vec::new()));
+        assert_eq!(value(b"VA 2 c5\r\n\r\n"), Some(b"\r\n".to_vec()));
+        for wrong in
+            ["VA 2 c5xxab", "VA 2 c5\rxab", "VA 2x\r\nab", "VA x\r\nab", "VA \r\nab", "VA", "VA 2", "VA 9\r\nab"]
+        {
+            assert_eq!(value(wrong.as_bytes()), None, "{wrong:?}");
+        }
+    }
+
+    /// The opaque is passed over, and nothing that only looks like one.
+    #[test]
+    fn flags_are_letters_and_what_stands_behind_them() {
+        let flags = |bytes: &[u8]| match read(bytes) {
+            Ok(Answer::Status(line)) => line.flags().map(|(letter, token)| (letter, token.to_vec())).collect(),
+            _ => Vec::new(),
+        };
+        let c5 = vec![(b'c', b"5".to_vec())];
+        assert_eq!(flags(b"HD Oabcd c5"), c5);
+        assert_eq!(flags(b"HD Oabcd"), []);
+        assert_eq!(flags(b"HD Oabcdc5"), [(b'O', b"abcdc5".to_vec())]);
+        assert_eq!(flags(b"HD  c5 "), c5);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Ttl {
             Repr::Never => Ok(0),
             Repr::Expired => Ok(-1),
             Repr::After(0) => Err(TtlError::Zero),
-            Repr::After(seconds) if seconds <= RELATIVE_MAX => i32::try_from(seconds).map_err(|_| TtlError::TooLate),
+            Repr::After(seconds) if seconds <= RELATIVE_MAX => Ok(seconds.cast_signed()),
             Repr::After(seconds) => date(now_unix.saturating_add(u64::from(seconds))),
             Repr::At(unix_seconds) => date(u64::from(unix_seconds)),
         }
@@ -86,8 +86,8 @@ impl Ttl {
         match self.0 {
             Repr::Never => 0,
             Repr::Expired | Repr::After(0) => -1,
-            Repr::After(seconds) => i32::try_from(seconds.min(RELATIVE_MAX)).unwrap_or(-1),
-            Repr::At(unix_seconds) => date(u64::from(unix_seconds.min(DATE_MAX))).unwrap_or(-1),
+            Repr::After(seconds) => seconds.min(RELATIVE_MAX).cast_signed(),
+            Repr::At(unix_seconds) => number_of(unix_seconds.min(DATE_MAX)),
         }
     }
 }
@@ -133,12 +133,17 @@ impl fmt::Display for TtlError {
 
 impl core::error::Error for TtlError {}
 
-/// A date as the server takes it. One in January 1970 would be read as seconds from now, and means expired.
+/// A date as the server takes it.
 fn date(unix_seconds: u64) -> Result<i32, TtlError> {
-    if unix_seconds <= u64::from(RELATIVE_MAX) {
-        return Ok(-1);
+    match u32::try_from(unix_seconds) {
+        Ok(unix_seconds) if unix_seconds <= DATE_MAX => Ok(number_of(unix_seconds)),
+        _ => Err(TtlError::TooLate),
     }
-    i32::try_from(unix_seconds).map_err(|_| TtlError::TooLate)
+}
+
+/// The number of a date that the server can express. One in January 1970 would be read as seconds from now, and means expired.
+const fn number_of(unix_seconds: u32) -> i32 {
+    if unix_seconds <= RELATIVE_MAX { -1 } else { unix_seconds.cast_signed() }
 }
 
 /// The number, or the largest of 32 bits: whatever is larger than [`DATE_MAX`] is refused alike.
@@ -172,12 +177,14 @@ mod tests {
             (Ttl::from(Duration::from_secs(u64::from(DATE_MAX) - NOW)), Ok(i32::MAX)),
             (Ttl::from(Duration::from_secs(u64::from(DATE_MAX) - NOW + 1)), Err(TtlError::TooLate)),
             (Ttl::from(Duration::MAX), Err(TtlError::TooLate)),
+            (Ttl::seconds(1 << 32 | 5), Err(TtlError::TooLate)),
             (Ttl::at(0), Ok(-1)),
             (Ttl::at(30 * DAY), Ok(-1)),
             (Ttl::at(30 * DAY + 1), Ok(2_592_001)),
             (Ttl::at(u64::from(DATE_MAX)), Ok(i32::MAX)),
             (Ttl::at(u64::from(DATE_MAX) + 1), Err(TtlError::TooLate)),
             (Ttl::at(u64::MAX), Err(TtlError::TooLate)),
+            (Ttl::at(1 << 32 | NOW), Err(TtlError::TooLate)),
         ];
         for (ttl, want) in cases {
             assert_eq!(ttl.resolve(NOW), *want, "{ttl:?}");
@@ -194,5 +201,13 @@ mod tests {
         assert_eq!(Ttl::from(Duration::from_secs(60 * DAY)).wire(), 2_592_000);
         assert_eq!(Ttl::from(Duration::ZERO).wire(), -1);
         assert_eq!(Ttl::at(u64::MAX).wire(), i32::MAX);
+        assert_eq!(Ttl::EXPIRED.wire(), -1);
+        assert_eq!(Ttl::at(1).wire(), -1);
+    }
+
+    #[test]
+    fn times_are_shown_as_they_were_made() {
+        let shown = [Ttl::NEVER, Ttl::EXPIRED, Ttl::seconds(5), Ttl::at(NOW)].map(|ttl| format!("{ttl:?}"));
+        assert_eq!(shown, ["Ttl::NEVER", "Ttl::EXPIRED", "Ttl(5 s)", "Ttl(at 1800000000)"]);
     }
 }

@@ -214,6 +214,12 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_miss_comes_from_the_old_only() {
+        let may_be_bare = |patch| Peer::new(Version::new(1, 6, patch)).bare_miss();
+        assert_eq!([10, 17, 18, 45].map(may_be_bare), [true, true, false, false]);
+    }
+
+    #[test]
     fn what_is_lacking_is_said_with_both_versions() {
         let peer = Peer::new(Version::new(1, 6, 18));
         assert!(peer.has(Feature::OpaqueOnMiss));

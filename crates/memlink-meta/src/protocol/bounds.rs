@@ -3,7 +3,7 @@
 use memlink_core::{Ask, Broken, Limits, Protocol as _, Verdict};
 
 use crate::testing::{expect, key, peer};
-use crate::{Get, Meta, MultiGet, State, Verb};
+use crate::{Get, Meta, MultiGet, State, Stats, Verb};
 
 fn verdict(command: &impl Verb, input: &str, limits: &Limits) -> Verdict {
     let expect = expect(&peer(45), command, 0);
@@ -53,4 +53,39 @@ fn values_are_taken_together_up_to_a_length() {
     };
     assert_eq!(len(1), "VALUE k0 0 1000\r\n".len() + 1_002);
     assert!((15_000..18_000).contains(&len(100)), "{}", len(100));
+}
+
+/// A part that is as long as that takes no other value.
+#[test]
+fn values_are_taken_together_up_to_that_length() {
+    // 16 bytes, 1,006 and two: 1,024 each.
+    let input = format!("VALUE k 0 1006\r\n{}\r\n", "v".repeat(1_006)).repeat(20);
+    let found = verdict(&MultiGet::new(vec![key("k"); 20]), &input, &Limits::default());
+    assert_eq!(found, Verdict::Part { len: 16 * 1_024, tail: 2 });
+}
+
+#[test]
+fn statistics_are_no_longer_than_is_allowed() {
+    // 10 bytes and 5.
+    for (value_len_max, is_allowed) in [(14, false), (15, true)] {
+        let limits = Limits { value_len_max, ..Limits::default() };
+        let found = verdict(&Stats::new(), "STAT a b\r\nEND\r\n", &limits);
+        assert_eq!(matches!(found, Verdict::Reply { len: 15, tail: 2 }), is_allowed, "{found:?}");
+    }
+}
+
+/// No byte is looked at twice, however slowly a reply comes.
+#[test]
+fn what_has_been_looked_at_is_remembered() {
+    fn begun(command: &impl Verb, input: &str) -> State {
+        let (expect, mut state) = (expect(&peer(45), command, 0), State::default());
+        let ask = Some(Ask { expect: &expect, serial: 0 });
+        let found = Meta::new().frame(&mut state, ask, input.as_bytes(), &Limits::default());
+        assert!(matches!(found, Verdict::More { .. }), "{found:?}");
+        state
+    }
+    assert_eq!(begun(&Get::new(key("k")), "HD OA").scanned, 5);
+    assert_eq!(begun(&Get::new(key("k")), "VA 10 OAAAA\r\nabc").total, 25);
+    let begun = begun(&Stats::new(), "STAT a b\r\nSTAT c");
+    assert_eq!((begun.line_start, begun.scanned), (10, 16));
 }

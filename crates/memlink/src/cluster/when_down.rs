@@ -16,7 +16,8 @@ use crate::config::WhenDown;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::link::{Link, LinkProtocol, LinkState};
 
-/// How many stand-ins are looked at: with a half of the servers down one of these is up but once in a million times.
+/// How many stand-ins the router is asked for: with half of the servers down one of these is up but once in a million times; where more
+/// are, all others are looked at.
 const CANDIDATES_MAX: u32 = 20;
 
 impl<P: LinkProtocol> Topology<P> {
@@ -31,14 +32,24 @@ impl<P: LinkProtocol> Topology<P> {
         }
     }
 
-    /// The first stand-in for this key that is not down, and none of those `except`.
+    /// The first stand-in for this key that is not down, and none of those `except`; none at all only if there is no such server.
     #[cold]
     fn stand_in(&self, key: &[u8], except: &[usize]) -> Option<usize> {
-        let found = (0..CANDIDATES_MAX)
-            .map(|attempt| self.route_again(key, attempt))
-            .find(|server| !except.contains(server) && !self.is_down(*server))?;
+        let candidate = |attempt| self.route_again(key, attempt);
+        let is_up = |server: &usize| !except.contains(server) && !self.is_down(*server);
+        let found = (0..CANDIDATES_MAX).map(candidate).find(is_up);
+        let found = found.or_else(|| self.owners_behind(candidate(CANDIDATES_MAX)).find(is_up))?;
         self.substituted().fetch_add(1, Ordering::Relaxed);
         Some(found)
+    }
+
+    /// The indices of all servers that take keys, from this one on.
+    fn owners_behind(&self, start: usize) -> impl Iterator<Item = usize> {
+        let servers = self.servers().enumerate().filter(|(_, server)| server.weight > 0);
+        let mut indices: Vec<_> = servers.map(|(index, _)| index).collect();
+        let first = indices.partition_point(|index| *index < start);
+        indices.rotate_left(first);
+        indices.into_iter()
     }
 
     fn is_down(&self, server: usize) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use memlink::{Client, ErrorKind, Outcome, Settings, Source, WhenDown};
+use memlink::{Client, ErrorKind, Outcome, Router, Settings, Source, WhenDown};
 
 use crate::memcached::{Memcached, patient};
 use crate::show::Show as _;
@@ -130,6 +130,35 @@ async fn another_server_can_stand_in() {
         client.get(&keys[0]).with_source().await.is_ok_and(|got| got.source == Source::Owner)
     })
     .await;
+}
+
+/// All keys on one server, and no word on who else could have them.
+struct First;
+
+impl Router for First {
+    fn route(&self, _key: &[u8]) -> usize {
+        0
+    }
+}
+
+/// A router that names none but servers that are down keeps nobody from those that are up.
+#[tokio::test]
+async fn whoever_is_up_can_stand_in_whatever_the_router_says() {
+    let mut servers: Vec<_> = (0..4).map(|_| Memcached::start()).collect();
+    let listed = servers.iter().map(Memcached::server).enumerate();
+    let listed = listed.map(|(index, server)| server.weight(u32::from(index != 1)));
+    let settings = patient().when_down(WhenDown::NextServer);
+    let client = Client::builder().servers(listed).router(First).settings(settings).connect().await.unwrap();
+    let source = async || client.set("k", "v").with_source().await.map(|set| set.source).map_err(|error| error.kind());
+    assert_eq!(source().await, Ok(Source::Owner));
+    kill(&client, &mut servers[0]).await;
+    // The next one has been given no keys.
+    assert_eq!(source().await, Ok(Source::StandIn(servers[2].address().into())));
+    servers[2].kill();
+    let last = Ok(Source::StandIn(servers[3].address().into()));
+    until_async("the last one stands in", async || source().await == last).await;
+    servers[3].kill();
+    until_async("nobody is left", async || source().await == Err(ErrorKind::ServerDown)).await;
 }
 
 async fn kill_known(client: &Client, servers: &mut [Memcached], index: usize) {
