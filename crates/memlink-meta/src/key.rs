@@ -254,7 +254,7 @@ fn check(key: &[u8]) -> Result<bool, KeyError> {
 fn is_plain(key: &[u8]) -> bool {
     let (words, _) = key.as_chunks::<8>();
     let Some(last) = key.last_chunk::<8>() else {
-        return !key.iter().fold(false, |bad, &byte| bad | (byte <= b' ') | (byte == 0x7f));
+        return !key.iter().fold(false, |bad, &byte| bad | (byte <= b' ' || byte == 0x7f));
     };
     words.iter().fold(foreign_bits(last), |bad, word| bad | foreign_bits(word)) == 0
 }

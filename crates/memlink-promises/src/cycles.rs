@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use memlink::generic::{ConnectFuture, Connector};
 use memlink::{Address, Client, ErrorKind, Outcome};
+use memlink_processes::Memcached;
 use memlink_testserver::{Fault, TestServer};
 
-use crate::memcached::Memcached;
 use crate::process::{descriptors, tasks, threads};
-use crate::setting::{builder_of, patient, say, until};
+use crate::setting::{builder_of, builder_of_real, patient, say, until};
 use crate::spread::Spread;
 use crate::{Checked, Failure, Report, Size};
 
@@ -59,7 +59,7 @@ struct World {
 pub(crate) async fn run(size: Size) -> Checked {
     let cycles = size.of(10_000);
     let world = Arc::new(World {
-        memcached: Memcached::start(&["-t", "1"]).await?,
+        memcached: Memcached::start(&["-t", "1"])?,
         held: TestServer::builder().fault(Fault::lose().key_prefix("held")).start().await?,
         mute: TestServer::builder().fault(Fault::silent_on_connect()).start().await?,
         left: AtomicU64::new(cycles),
@@ -122,7 +122,7 @@ async fn work(world: Arc<World>, cycles: u64) -> Result<Did, Failure> {
 }
 
 async fn cycle(world: &World, kind: &str, did: &mut Did) -> Result<(), Failure> {
-    let to_memcached = || world.memcached.builder(patient());
+    let to_memcached = || builder_of_real(&world.memcached, patient());
     match kind {
         "at rest" | "twice at once" | "by drop" => {
             let client = to_memcached()?.connect().await?;

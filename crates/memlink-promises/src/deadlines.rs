@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use memlink::{Client, ErrorKind, Limits, Settings, TcpOptions};
+use memlink_processes::Memcached;
 use memlink_testserver::{Fault, TestServer};
 
-use crate::memcached::Memcached;
-use crate::setting::{builder_of, imbalance, patient, until};
+use crate::setting::{builder_of, builder_of_real, imbalance, patient, until};
 use crate::spread::Spread;
 use crate::{Checked, Failure, Report, Size};
 
@@ -37,8 +37,8 @@ fn settings() -> Settings {
 
 pub(crate) async fn run(size: Size) -> Checked {
     let calls = size.of(50_000);
-    let memcached = Memcached::start(&["-t", "1"]).await?;
-    let stopped = memcached.builder(settings())?.connect().await?;
+    let memcached = Memcached::start(&["-t", "1"])?;
+    let stopped = builder_of_real(&memcached, settings())?.connect().await?;
     let frozen = TestServer::builder().fault(Fault::freeze().key_prefix("k")).start().await?;
     let trickle = Fault::trickle(1, Duration::from_millis(5)).key_prefix("k");
     let trickling = TestServer::builder().fault(trickle).start().await?;
@@ -48,7 +48,7 @@ pub(crate) async fn run(size: Size) -> Checked {
     for (name, server) in [("a frozen connection", &frozen), ("a trickle", &trickling), (NOTHING_READ, &blocked)] {
         clients.push((name, builder_of(&[server], settings())?.connect().await?));
     }
-    memcached.freeze().await?;
+    memcached.freeze()?;
 
     let left = Arc::new(AtomicU64::new(calls));
     let mut callers = Vec::new();

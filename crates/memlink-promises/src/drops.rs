@@ -10,9 +10,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_util::StreamExt as _;
 use memlink::{Client, Limits};
+use memlink_processes::Memcached;
 
-use crate::memcached::Memcached;
-use crate::setting::{imbalance, patient, say, until};
+use crate::setting::{builder_of_real, imbalance, patient, say, until};
 use crate::{Checked, Failure, Report, Size};
 
 type Pending<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -87,14 +87,14 @@ struct World {
 
 pub(crate) async fn run(size: Size) -> Checked {
     let drops = size.of(1_000_000);
-    let memcached = Memcached::start(&["-t", "1"]).await?;
+    let memcached = Memcached::start(&["-t", "1"])?;
     let mut report = Report::default();
     let (mut totals, mut opened, mut cancelled) = ([0; 3], 0, 0);
     let mut by_verb = vec![0; REQUESTS.len()];
     // With room for all, and with so little that most stand in line.
     for (name, in_flight_max) in [("room for all", 8_192), ("a crowd", 4)] {
         let settings = patient().limits(Limits { in_flight_max, stall_timeout: MINUTE, ..Limits::default() });
-        let client = memcached.builder(settings)?.connect().await?;
+        let client = builder_of_real(&memcached, settings)?.connect().await?;
         let world = Arc::new(World::new(client.clone(), drops / 2));
         drop_all(&world).await?;
         for (sum, counter) in totals.iter_mut().zip([&world.asked, &world.harmed, &world.ended]) {

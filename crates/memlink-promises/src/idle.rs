@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use memlink::Client;
+use memlink_processes::Memcached;
 use memlink_testserver::{Fault, TestServer};
 
-use crate::memcached::Memcached;
-use crate::setting::{client_of, patient, say, until};
+use crate::setting::{builder_of_real, client_of, patient, say, until};
 use crate::{Checked, Failure, Report, Size};
 
 /// Clients that wait at the same time.
@@ -61,11 +61,11 @@ async fn closed_at_once(rounds: u64, failed: &AtomicU64) -> Result<(), Failure> 
 
 /// The real thing closes what has been idle for a second.
 async fn closed_by_memcached(times: u64, failed: &AtomicU64) -> Result<u64, Failure> {
-    let memcached = Memcached::start(&["-t", "1", "-o", "idle_timeout=1"]).await?;
+    let memcached = Memcached::start(&["-t", "1", "-o", "idle_timeout=1"])?;
     let clients = times.min(CLIENTS * 5);
     let mut running = Vec::new();
     for _ in 0..clients {
-        let client = memcached.builder(patient())?.connect().await?;
+        let client = builder_of_real(&memcached, patient())?.connect().await?;
         client.set("k", "v").await?;
         running.push(tokio::spawn(async move {
             let mut failed = 0;

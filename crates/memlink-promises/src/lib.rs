@@ -14,7 +14,6 @@ mod faults;
 mod idle;
 mod increments;
 mod late;
-mod memcached;
 mod orders;
 mod overload;
 mod panics;

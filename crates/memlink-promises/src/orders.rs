@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use memlink::{Client, Error, Outcome, Server, SetOutcome, Settings};
 use memlink_history::{Answered, Asked, History, Item};
+use memlink_processes::Memcached;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::memcached::Memcached;
 use crate::{Checked, Failure, Report, Size};
 
 /// Callers of one round.
@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(size: Size) -> Checked {
     let rounds = size.pick(800, 8);
-    let memcached = Memcached::start(&["-M", "-t", "2"]).await?;
+    let memcached = Memcached::start(&["-M", "-t", "2"])?;
     let relay = Relay::start(memcached.address()).await?;
     let server = Server::tcp(&relay.address.to_string())?;
     let settings = Settings::default().timeout(TIMEOUT).backoff(Duration::from_millis(1), Duration::from_millis(5));
@@ -42,7 +42,7 @@ pub(crate) async fn run(size: Size) -> Checked {
         let callers: Vec<_> = callers.collect();
         if round % 4 == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            memcached.freeze().await?;
+            memcached.freeze()?;
             stops += 1;
             tokio::time::sleep(TIMEOUT * 2).await;
             memcached.thaw()?;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use memlink::{Builder, Client, Limits, Server, Settings};
+use memlink_processes::Memcached;
 use memlink_testserver::TestServer;
 
 use crate::Failure;
@@ -48,6 +49,11 @@ pub(crate) async fn client_of(servers: &[&TestServer], settings: Settings) -> Re
 pub(crate) fn builder_of(servers: &[&TestServer], settings: Settings) -> Result<Builder, Failure> {
     let servers: Result<Vec<_>, _> = servers.iter().map(|server| Server::tcp(&server.address())).collect();
     Ok(Client::builder().servers(servers?).settings(settings))
+}
+
+/// A client of a real memcached alone, before it is built.
+pub(crate) fn builder_of_real(memcached: &Memcached, settings: Settings) -> Result<Builder, Failure> {
+    Ok(Client::builder().server(Server::tcp(&memcached.address().to_string())?).settings(settings))
 }
 
 /// For checks that are not about time: a busy machine must not make them fail.

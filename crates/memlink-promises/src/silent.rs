@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use memlink::{Client, Event, Limits, Settings};
+use memlink_processes::Memcached;
 use memlink_testserver::{Fault, TestServer};
 
-use crate::memcached::Memcached;
-use crate::setting::builder_of;
+use crate::setting::{builder_of, builder_of_real};
 use crate::spread::Spread;
 use crate::{Checked, Failure, Report, Size};
 
@@ -94,11 +94,11 @@ async fn replace(traffic: Traffic, stall_timeout: Duration) -> Result<(Duration,
 
 /// A process that was sent SIGSTOP: its connection is closed, and what comes next is the system's, which accepts on its behalf.
 async fn stopped(stall_timeout: Duration) -> Result<Duration, Failure> {
-    let memcached = Memcached::start(&["-t", "1"]).await?;
+    let memcached = Memcached::start(&["-t", "1"])?;
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let client = memcached.builder(settings(stall_timeout, &seen))?.connect().await?;
+    let client = builder_of_real(&memcached, settings(stall_timeout, &seen))?.connect().await?;
     client.set("k", "v").timeout(Duration::from_secs(30)).await?;
-    memcached.freeze().await?;
+    memcached.freeze()?;
     let begun = Instant::now();
     let asking = tokio::spawn(ask(client.clone(), Traffic::Rate(10)));
     let closed = until_seen(&seen, |seen| seen.closed).await?;

@@ -12,9 +12,9 @@ use memlink_fuzz::barrier::{BARRIER, Came, read};
 use memlink_fuzz::mutate::Random;
 use memlink_fuzz::{Any, Choices, any_command};
 use memlink_meta::{Invalid, Key, Peer, Set, Version};
+use memlink_processes::Memcached;
 use memlink_testserver::TestServer;
 
-use crate::memcached::{self, Memcached};
 use crate::replay::number;
 
 const REQUESTS: u64 = 5_000;
@@ -27,8 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn memcached_sees_every_hostile_request_once() {
-    let memcached = Memcached::start();
-    attack("memcached", memcached.address, memcached::version());
+    let memcached = Memcached::start(&["-t", "1"]).expect("memcached starts");
+    let version = Memcached::version().expect("memcached says its version");
+    attack("memcached", memcached.address(), Version::parse(&version).expect("a version"));
 }
 
 #[test]

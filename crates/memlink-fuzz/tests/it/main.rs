@@ -2,5 +2,4 @@
 #![cfg(test)]
 
 mod hostile;
-mod memcached;
 mod replay;

@@ -1,29 +1,15 @@
 //! A real redis-server process, started for one test, and ended with its handle, also when the test panics.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 use std::time::Duration;
 
 use memlink::{Limits, Server, Settings};
+use memlink_processes::{Listens, Port, Process};
 use memlink_resp::{Builder, Redis};
-use socket2::{Domain, Socket, Type};
-
-use crate::wait::until_blocking;
 
 /// The process, and where it listens: on a port of the loopback and on a Unix socket. It writes nothing to the disk.
-///
-/// Its port is held by a socket that is bound and never listens: nobody else can be given it while the process is dead.
-pub(crate) struct RedisServer {
-    process: Option<Child>,
-    options: Vec<String>,
-    port: u16,
-    _port_holder: Socket,
-    socket_path: PathBuf,
-}
+pub(crate) struct RedisServer(Process);
 
 /// Which server is started: `REDIS_SERVER` names another than the one on the PATH, a Valkey for one.
 fn program() -> OsString {
@@ -48,63 +34,48 @@ impl RedisServer {
 
     /// The number of the port goes behind `port_options`.
     fn start_on(port_options: &[&str], options: &[&str]) -> RedisServer {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
-        let holder = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        holder.set_reuse_address(true).expect("an option that every system has");
-        holder.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
-        let port = holder.local_addr().ok().and_then(|address| address.as_socket()).expect("an address").port();
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let socket_path = std::env::temp_dir().join(format!("memlink-resp-{}-{number}.sock", std::process::id()));
-        let path = socket_path.display().to_string();
-        let port_text = port.to_string();
-        let own = [&port_text, "--bind", "127.0.0.1", "--unixsocket", &path, "--save", "", "--appendonly", "no"];
+        let port = Port::hold().expect("a free port");
+        let number = port.address().port().to_string();
+        let path = std::env::temp_dir().join(format!("memlink-resp-{}-{number}.sock", std::process::id()));
+        let (text, folder) = (path.display().to_string(), std::env::temp_dir().display().to_string());
+        let own = [
+            &number,
+            "--bind",
+            "127.0.0.1",
+            "--unixsocket",
+            &text,
+            "--dir",
+            &folder,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ];
         let own = port_options.iter().chain(&own).chain(&["--enable-debug-command", "yes", "--daemonize", "no"]);
-        let options = own.chain(options).map(|option| (*option).to_owned()).collect();
-        let mut redis = RedisServer { process: None, options, port, _port_holder: holder, socket_path };
-        redis.revive();
-        redis
+        let options = own.chain(options).map(OsString::from).collect();
+        let started = Process::start(program(), options, Listens { port: Some(port), path: Some(path) });
+        RedisServer(
+            started
+                .expect("redis-server starts: it is Debian's package redis-server, or the one that REDIS_SERVER names"),
+        )
     }
 
     /// Starts it again on the same port, empty.
     pub(crate) fn revive(&mut self) {
-        let process = Command::new(program())
-            .args(&self.options)
-            .current_dir(std::env::temp_dir())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "{:?} does not start ({error}): install Debian's package redis-server, or name a binary in REDIS_SERVER",
-                    program()
-                )
-            });
-        self.process = Some(process);
-        until_blocking("redis-server accepts connections", || self.accepts());
-    }
-
-    fn accepts(&mut self) -> bool {
-        if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten()) {
-            panic!("redis-server {:?} ended at once: {status}", self.options);
-        }
-        UnixStream::connect(&self.socket_path).is_ok() && std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        self.0.revive().expect("redis-server starts again");
     }
 
     /// SIGKILL, and waits for its end.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().expect("the process is ours");
-            process.wait().expect("the process is ours");
-        }
+        self.0.kill().expect("the process is ours");
     }
 
     pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.0.listens().port.as_ref().expect("it has a port").address().to_string()
     }
 
     pub(crate) fn socket_path(&self) -> &Path {
-        &self.socket_path
+        self.0.listens().path.as_deref().expect("it has a path")
     }
 
     pub(crate) fn server(&self) -> Server {
@@ -118,17 +89,6 @@ impl RedisServer {
     /// A client of this server alone.
     pub(crate) async fn client(&self) -> Redis {
         self.builder().connect().await.expect("redis-server answers")
-    }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            // It may have ended by itself, which the test noticed by other means.
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-        let _ = std::fs::remove_file(&self.socket_path);
     }
 }
 

@@ -25,12 +25,3 @@ pub(crate) async fn until_async(what: &str, mut condition: impl AsyncFnMut() -> 
         tokio::time::sleep(PAUSE).await;
     }
 }
-
-/// The same outside of a runtime.
-pub(crate) fn until_blocking(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
-        std::thread::sleep(PAUSE);
-    }
-}
