@@ -8,7 +8,8 @@ use crate::Refusal;
 pub enum Outcome {
     /// At least one byte of it was never handed to the operating system: the server cannot have run it.
     NotSent,
-    /// All its bytes were handed over and no reply came: the server may or may not have run it.
+    /// No reply came, and all its bytes were handed over, or enough of them to be run, or nobody can say how many: the server may or may
+    /// not have run it.
     Unknown,
 }
 

@@ -218,6 +218,14 @@ impl<E> Transmit<E> {
         self.trash.clear();
     }
 
+    /// Lets go of its buffers, if everything in them was written and nobody waits for any of it.
+    pub fn shrink(&mut self) {
+        if self.is_done() {
+            let trash = core::mem::take(&mut self.trash);
+            *self = Transmit { chunk: Chunk::new(), base: self.written(), at: 0, trash };
+        }
+    }
+
     /// Whether everything in it was written.
     #[must_use]
     #[inline]

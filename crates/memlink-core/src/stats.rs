@@ -12,7 +12,8 @@ pub struct Stats {
     pub cancelled: u64,
     /// Commands taken back before their first byte was taken for writing.
     pub cut: u64,
-    /// Commands whose caller left, or whose deadline passed, when they had been taken for writing.
+    /// Commands whose caller left when they had been taken for writing, or whose deadline passed when some of them had been written: their
+    /// replies are still to come.
     pub abandoned: u64,
     /// Commands that had to wait for room or for a connection.
     pub waited: u64,

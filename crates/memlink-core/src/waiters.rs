@@ -293,6 +293,21 @@ impl<W> Waiters<W> {
         }
     }
 
+    /// Ends the wait of all in line, and of those who were let in and have not come: in the order of the line, so that they come in
+    /// their order wherever they go next. Says how many there were.
+    pub(crate) fn end_line(&mut self, failure: &Failure, woken: &mut Vec<W>) -> usize {
+        let turn = |(index, slot): (usize, &Slot<W>)| match slot.place {
+            Place::Waiting { turn, .. } | Place::Admitted { turn, .. } => Some((turn.ticket, index as u32)),
+            Place::Vacant | Place::InFlight { .. } | Place::Ended(_) => None,
+        };
+        let mut turns: Vec<_> = self.slots.iter().enumerate().filter_map(turn).collect();
+        turns.sort_unstable();
+        for (_, index) in &turns {
+            self.end_one(*index, woken, &mut |_| Some(failure.clone()));
+        }
+        turns.len()
+    }
+
     /// As [`end_where`](Waiters::end_where), for those whose deadline has passed.
     pub(crate) fn end_expired(
         &mut self,
@@ -357,6 +372,25 @@ mod tests {
     /// The numbers of those in line, first come first.
     fn line(waiters: &mut Waiters<u32>) -> Vec<u32> {
         core::iter::from_fn(|| waiters.admit_next(0, 0)).collect()
+    }
+
+    /// Places are used again in any order; who comes first is told first.
+    #[test]
+    fn a_line_ends_in_its_order() {
+        let mut waiters = Waiters::new();
+        let early = [0, 1, 2].map(|n| waiters.insert_waiting(n, 0, Tick::NEVER));
+        for token in early {
+            assert!(waiters.remove(token).is_some());
+        }
+        for n in 10..15 {
+            waiters.insert_waiting(n, 0, Tick::NEVER);
+        }
+        let admitted = waiters.admit_next(0, 0);
+        let mut woken = Vec::new();
+        let failure = Failure { outcome: crate::Outcome::NotSent, cause: crate::Cause::Shutdown };
+        assert_eq!((admitted, waiters.end_line(&failure, &mut woken)), (Some(10), 5));
+        assert_eq!((woken, waiters.waiting()), (vec![11, 12, 13, 14], 0));
+        assert_eq!(waiters.end_line(&failure, &mut Vec::new()), 0);
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Builder {
     /// | `user`, `password` | as in front of the servers |
     /// | `timeout_ms` | how long a request may take; 0 for no end |
     /// | `weight` | the share of a server, as in `cache-1:6379*2`; once for each server |
-    /// | `connections`, `dial_timeout_ms`, `nodelay` and others | as in [memlink's URLs](memlink::Builder::url), the table of which holds here but for `opaque` and `version` |
+    /// | `connections`, `dial_timeout_ms`, `nodelay` and others | as in [memlink's URLs](memlink::Builder::url), the table of which holds here but for `opaque`, `version`, `when_down`, `discovery_interval_ms`, `scheme` and `hash_…` |
     /// | `tls_ca` | a file of authorities to be trusted instead of the system's; several times for several |
     /// | `tls_name` | the name that has to be in the certificate, instead of the one that is dialled |
     /// | `tls_cert`, `tls_key` | files with the certificate that is shown to servers, and its key |
@@ -125,7 +125,8 @@ impl Builder {
     }
 
     /// How commands are sent and connections kept. Replaces what was set before, by a URL too; all but TLS, which stays on unless these
-    /// settings have their own.
+    /// settings have their own. Commands to a server that is down fail, whatever they say of that
+    /// ([`Settings::when_down`](memlink::Settings::when_down)).
     pub fn settings(self, settings: Settings) -> Builder {
         Builder {
             #[cfg(feature = "tls-own-provider")]

@@ -21,6 +21,7 @@ struct TlsOptions {
 
 pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| unreadable("it has no ://"))?;
+    let scheme = &*scheme.to_ascii_lowercase();
     let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
     check_signs(scheme, place, options)?;
     let is_encrypted = matches!(scheme, "rediss" | "valkeys");
@@ -34,8 +35,8 @@ pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> 
         }
         "redis+unix" | "valkey+unix" => {
             let path = decoded(place)?;
-            if path.is_empty() {
-                return Err(unreadable("it has no path"));
+            if !path.starts_with('/') {
+                return Err(unreadable("a Unix socket is written redis+unix:///absolute/path"));
             }
             (builder.server(Server::unix(path)), None)
         }
@@ -80,6 +81,10 @@ pub(crate) fn read(builder: Builder, url: &str) -> Result<Builder, ConfigError> 
             "tls_key" => {
                 tls.key = Some(value);
                 builder
+            }
+            // Values of a store are not a cache's, which may be missed or found elsewhere.
+            "when_down" => {
+                return Err(unreadable("when_down is not for Redis: commands to a server that is down fail"));
             }
             name if name.starts_with("tls_") => {
                 tls.others.push((name.to_owned(), value));
@@ -228,7 +233,8 @@ fn decoded(text: &str) -> Result<String, ConfigError> {
             bytes.push(*byte);
             continue;
         }
-        let code = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = behind.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let code = code.and_then(|digits| std::str::from_utf8(digits).ok());
         let code = code.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         bytes.push(code.ok_or_else(|| unreadable("a % stands before two hexadecimal digits"))?);
         rest = &behind[2..];
@@ -258,6 +264,7 @@ mod tests {
             "{unix}"
         );
         assert!(shown("valkey://:secret@h").contains("Credentials { user: None"));
+        assert_eq!(shown("REDIS://cache-1/1"), shown("redis://cache-1/1"));
     }
 
     #[test]
@@ -279,7 +286,10 @@ mod tests {
             "redis://a?colour=red",
             "redis://ada@a",
             "redis://a:%zz@b",
+            "redis://:secret%+4@b",
+            "redis://a,b?when_down=next",
             "redis+unix://",
+            "redis+unix://run/redis.sock",
             "redis://:secret@a:b:c",
         ] {
             let shown = shown(url);

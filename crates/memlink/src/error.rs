@@ -53,7 +53,8 @@ pub enum ErrorKind {
     /// The server has answered and the reply was dropped: it was more than may be held, or too many replies are not being fetched
     /// by their callers.
     Unclaimed,
-    /// The client was closed. Nothing was sent.
+    /// The client was closed; or, for a command to one server whatever its key, that server is no longer one of its servers. Nothing was
+    /// sent.
     Closed,
     /// There is no tokio runtime here. Nothing was sent.
     NoRuntime,

@@ -25,10 +25,10 @@ pub(crate) fn note<T>(link: &Arc<Link<Meta>>, result: &Result<T, Error>) {
 
 #[cold]
 fn note_fault(link: &Arc<Link<Meta>>, error: &Error) {
-    if let Some(left_alone) = link.note_fault(error.fault_text().unwrap_or_default()) {
+    link.note_fault(error.fault_text().unwrap_or_default(), |left_alone| {
         // Where it cannot run it is dropped, and resumes the link by that.
         link.spawn(probe(Resumes(Arc::downgrade(link), left_alone)));
-    }
+    });
 }
 
 /// Asks until an answer is good, after ever longer pauses. Ends with the link, or when its connection does: then another one has to show

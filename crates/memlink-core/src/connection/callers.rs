@@ -171,6 +171,12 @@ impl<P: Protocol, W> Connection<P, W> {
         }
     }
 
+    /// Whether it stands in line, or was let in and has not come: nothing of it is encoded, and whoever is submitted now may come before
+    /// it.
+    pub fn is_in_line(&mut self, token: Token) -> bool {
+        matches!(self.waiters.place_mut(token), Some(Place::Waiting { .. } | Place::Admitted { .. }))
+    }
+
     /// Uses the room that was promised to a waiting command: encodes and enters it. When the promise no longer holds because
     /// the connection was lost in between, the caller is in line again, where it was before.
     ///

@@ -153,15 +153,8 @@ impl<P: Protocol, W> Connection<P, W> {
 
     /// Those who were admitted hold no waiter here any more; they were woken to look.
     pub(super) fn fail_waiting(&mut self, cause: &Cause, woken: &mut Vec<W>) {
-        let mut failed = 0;
-        self.waiters.end_where(woken, |place| match place {
-            Place::Waiting { .. } | Place::Admitted { .. } => {
-                failed += 1;
-                Some(Failure { outcome: Outcome::NotSent, cause: cause.clone() })
-            }
-            _ => None,
-        });
-        self.stats.failed += failed;
+        let failure = Failure { outcome: Outcome::NotSent, cause: cause.clone() };
+        self.stats.failed += self.waiters.end_line(&failure, woken) as u64;
         (self.reserved, self.reserved_bytes, self.stranded) = (0, 0, 0);
     }
 

@@ -43,6 +43,22 @@ fn of_what_is_sent_only_lengths_are_shown() {
     assert_eq!(alloc::format!("{encoder:?}"), "Encoder { len: 16391, .. }");
 }
 
+/// An idle connection holds no buffers; what it has written it still knows.
+#[test]
+fn a_transmit_that_is_done_lets_go_of_its_buffers() {
+    let mut outgoing = outgoing(&[("get a\r\n", None)]);
+    let mut transmit = Transmit::default();
+    outgoing.take(100, &mut transmit);
+    transmit.advance(3);
+    transmit.shrink();
+    assert_eq!((transmit.written(), rest(&transmit)), (103, b" a\r\n".to_vec()));
+    transmit.advance(4);
+    assert!(transmit.is_done() && transmit.chunk.bytes.capacity() > 0);
+    transmit.shrink();
+    assert_eq!((transmit.written(), transmit.end(), transmit.chunk.bytes.capacity()), (107, 107, 0));
+    assert_eq!(transmit.chunk.entries.capacity(), 0);
+}
+
 #[test]
 fn large_values_are_written_in_their_place() {
     let mut outgoing = outgoing(&[("a ", Some(&LARGE)), ("b\r\n", None), ("c ", Some(&LARGE))]);

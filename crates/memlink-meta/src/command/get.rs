@@ -279,7 +279,6 @@ impl Get {
             Answer::Silence => return Err(malformed("silence to a get that is not quiet")),
         };
         match line.status {
-            Status::En => Ok(Ok(None)),
             Status::Va | Status::Hd => self.read(line),
             _ => Err(malformed("a status that a get cannot have")),
         }
@@ -319,7 +318,6 @@ impl Get {
         let mut got = Got::default();
         for (letter, token) in line.flags() {
             match letter {
-                b'O' => {}
                 b's' => got.size = Some(number::read(token).ok_or(malformed("a size that is no number"))?),
                 b'f' => {
                     let flags = number::read(token).ok_or(malformed("client flags that are no number"))?;
@@ -336,7 +334,7 @@ impl Get {
                 b'W' => got.won = true,
                 b'X' => got.stale = true,
                 b'Z' => got.already_won = true,
-                // What a later server may add concerns nobody who did not ask for it.
+                // The opaque has done its work. What a later server may add concerns nobody who did not ask for it.
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! What all commands have in common: their names, their keys, their lengths, and that an error line is one for each of them.
 
 use bytes::Bytes;
-use memlink_core::{Ask, Broken, Limits, Protocol as _, Verdict};
+use memlink_core::{Ask, Broken, Command as _, Frame, Limits, Protocol as _, Reply, Verdict};
 
 use super::*;
 use crate::testing::{answer, expect, key, peer, wire};
@@ -28,23 +28,26 @@ fn told<C: Verb<Output = Result<T, crate::Fault>>, T>(command: C) -> Told {
     }
 }
 
+/// Long enough that lengths are told apart from their products.
+const KEY: &str = "a-key-of-thirty-three-characters!";
+
 fn all() -> Vec<(&'static str, Option<&'static str>, Told)> {
     let value = || Bytes::from(vec![b'v'; 3_000]);
-    let set = |mode| told(Set::with_mode(mode, key("k"), value()));
+    let set = |mode| told(Set::with_mode(mode, key(KEY), value()));
     let mut many = MultiGet::new(vec![key("a"), key("bcd")]);
     many.prepare(|| 0).expect("keys may be asked for");
     vec![
-        ("get", Some("k"), told(Get::new(key("k")))),
-        ("get", Some("k"), told(Get::new(key("k")).with_cas().with_size())),
-        ("set", Some("k"), set(SetMode::Set)),
-        ("add", Some("k"), set(SetMode::Add)),
-        ("replace", Some("k"), set(SetMode::Replace)),
-        ("append", Some("k"), set(SetMode::Append)),
-        ("prepend", Some("k"), set(SetMode::Prepend)),
-        ("delete", Some("k"), told(Delete::new(key("k")))),
-        ("increment", Some("k"), told(Arithmetic::increment(key("k")).with_value())),
-        ("decrement", Some("k"), told(Arithmetic::decrement(key("k")))),
-        ("debug", Some("k"), told(Debug::new(key("k")))),
+        ("get", Some(KEY), told(Get::new(key(KEY)))),
+        ("get", Some(KEY), told(Get::new(key(KEY)).with_cas().with_size())),
+        ("set", Some(KEY), set(SetMode::Set)),
+        ("add", Some(KEY), set(SetMode::Add)),
+        ("replace", Some(KEY), set(SetMode::Replace)),
+        ("append", Some(KEY), set(SetMode::Append)),
+        ("prepend", Some(KEY), set(SetMode::Prepend)),
+        ("delete", Some(KEY), told(Delete::new(key(KEY)))),
+        ("increment", Some(KEY), told(Arithmetic::increment(key(KEY)).with_value())),
+        ("decrement", Some(KEY), told(Arithmetic::decrement(key(KEY)))),
+        ("debug", Some(KEY), told(Debug::new(key(KEY)))),
         ("multi_get", None, told(many)),
         ("noop", None, told(Noop)),
         ("flush_all", None, told(FlushAll::new())),
@@ -121,4 +124,90 @@ fn each_knows_whether_it_may_be_answered_by_silence() {
     assert!(!Arithmetic::increment(key("k")).is_quiet() && Arithmetic::increment(key("k")).quiet().is_quiet());
     let set = || Set::new(key("k"), "v").ttl(Ttl::NEVER);
     assert!(!set().is_quiet() && set().quiet().is_quiet());
+}
+
+/// Whoever has room for it writes a plain get at once. No more than others may it be taken for one.
+#[test]
+fn what_is_written_does_not_depend_on_the_room_there_is() {
+    let get = || Get::new(key(KEY));
+    let gets = [
+        get(),
+        get().with_cas(),
+        get().with_size(),
+        get().with_ttl(),
+        get().with_client_flags(),
+        get().quiet(),
+        get().no_bump(),
+        Get::without_value(key(KEY)),
+        Get::new(key("a b")),
+        Get::new(key(&"k".repeat(250))),
+    ];
+    for get in gets {
+        let alone = wire(get.clone());
+        for peer in [peer(45), peer(45).without_opaque()] {
+            if get.is_quiet() && !peer.opaque() {
+                continue;
+            }
+            let behind = memlink_core::encode_to_vec(|out| {
+                out.reserve(4_096);
+                get.encode(&peer, 0, out);
+            });
+            let behind = String::from_utf8(behind).expect("a line is text");
+            assert_eq!(behind, if peer.opaque() { alone.clone() } else { alone.replace(" OAAAA", "") });
+        }
+    }
+}
+
+#[test]
+fn whoever_asks_twice_asks_all_the_same() {
+    let get = || Get::new(key("k"));
+    assert_eq!(wire(get().with_cas().with_cas().with_ttl().with_ttl()), wire(get().with_cas().with_ttl()));
+}
+
+/// Each asks for one status alone, and takes no other for it.
+#[test]
+fn a_status_of_another_command_is_malformed() {
+    fn takes<C: Verb>(command: &C, line: &str) -> bool {
+        command.decode(Reply::One(Frame::copy_from(line.as_bytes()))).is_ok()
+    }
+    for (line, takers) in [("MN", 0), ("OK", 1), ("VERSION 1.6.45", 2), ("ME k exp=-1 la=1", 3), ("NS", 9)] {
+        assert_eq!(takes(&Noop, line), takers == 0, "{line}");
+        assert_eq!(takes(&FlushAll::new(), line), takers == 1, "{line}");
+        assert_eq!(takes(&Verbosity::new(1), line), takers == 1, "{line}");
+        assert_eq!(takes(&AskVersion, line), takers == 2, "{line}");
+        assert_eq!(takes(&Debug::new(key("k")), line), takers == 3, "{line}");
+    }
+}
+
+#[test]
+fn values_are_not_shown() {
+    let shown = format!("{:?}", Set::new(key("k"), "secret"));
+    assert!(shown.contains("6 bytes") && !shown.contains("secret"), "{shown}");
+}
+
+/// What a server lacks is refused only to those who want it.
+#[test]
+fn hints_are_for_servers_that_know_them() {
+    let is_taken = |command: &dyn Fn() -> Result<(), memlink_core::Unsupported>| command().is_ok();
+    for (patch, knows) in [(10, false), (45, true)] {
+        let peer = peer(patch);
+        assert!(is_taken(&|| Arithmetic::increment(key("k")).check(&peer)));
+        assert!(is_taken(&|| Delete::new(key("k")).check(&peer)));
+        assert!(is_taken(&|| Delete::new(key("k")).compare_cas(7).check(&peer)));
+        assert_eq!(is_taken(&|| Arithmetic::increment(key("k")).proxy_path("p").check(&peer)), knows);
+        assert_eq!(is_taken(&|| Delete::new(key("k")).proxy_path("p").check(&peer)), knows);
+    }
+}
+
+#[test]
+fn a_line_of_keys_has_a_longest() {
+    // `get`, then 41 bytes for each of 199 keys, and the end of the line: 8,165 bytes. Another key of 26 makes it 8,192.
+    let mut keys: Vec<_> = (0..199).map(|n| key(&format!("{n:040}"))).collect();
+    keys.push(key(&"k".repeat(26)));
+    let mut line = MultiGet::new(keys.clone());
+    assert_eq!((line.size_hint(), line.keys().len(), MultiGet::fitting(&keys)), (8_192, 200, 200));
+    assert!(line.prepare(|| 0).is_ok());
+    keys[199] = key(&"k".repeat(27));
+    assert!(MultiGet::new(keys.clone()).prepare(|| 0).is_err());
+    assert_eq!(MultiGet::fitting(&keys), 199);
 }

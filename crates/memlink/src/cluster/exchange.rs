@@ -7,7 +7,8 @@ use std::time::Duration;
 use memlink_core::Command;
 
 use self::sealed::Route;
-use super::Cluster;
+use super::ways::Ways;
+use super::{Cluster, Topology};
 use crate::error::Error;
 use crate::link::{Call, CallError, Link, LinkProtocol, Timing};
 use crate::policy::{Next, Tries};
@@ -23,6 +24,8 @@ pub struct Exchange<P: LinkProtocol, C: Command<P>, D = ThisServer> {
     /// Where to look for another server.
     cluster: Option<Cluster<P>>,
     destination: D,
+    /// The connections that it shares with others among which it has an order.
+    ways: Option<Arc<Ways<P>>>,
 }
 
 /// Where a command goes: to whatever server has its key, or to one that was chosen.
@@ -72,7 +75,7 @@ impl<P: LinkProtocol, C: Command<P>, D> Exchange<P, C, D> {
         command: C,
         timing: Timing,
     ) -> Exchange<P, C, D> {
-        Exchange { command, attempts: Attempts::new(link, timing), cluster, destination }
+        Exchange { command, attempts: Attempts::new(link, timing), cluster, destination, ways: None }
     }
 
     /// How long it may take in all instead of [`Settings::timeout`](crate::Settings::timeout), from its first poll; `None` waits for
@@ -82,10 +85,20 @@ impl<P: LinkProtocol, C: Command<P>, D> Exchange<P, C, D> {
         self
     }
 
-    /// The same, without submitting it again after a lost connection: for commands whose order among others matters.
+    /// The same, without submitting it again after a lost connection: it would come behind those that were submitted after it.
     pub(crate) fn once(mut self) -> Exchange<P, C, D> {
         self.attempts.tries = Tries::spent();
         self
+    }
+
+    /// The same for commands whose order among others matters, wherever they go: those others share these ways.
+    pub(crate) fn in_order(self, ways: &Arc<Ways<P>>) -> Exchange<P, C, D> {
+        Exchange { ways: Some(ways.clone()), ..self.once() }
+    }
+
+    /// Whether others that are submitted now may come before it.
+    pub(crate) fn is_in_line(&self) -> bool {
+        self.attempts.call.is_in_line()
     }
 
     /// The configured name of the server it goes to.
@@ -114,9 +127,15 @@ impl<P: LinkProtocol, C: Command<P> + Unpin, D: Destination<C> + Unpin> Future f
     type Output = Result<C::Output, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Exchange { command, attempts, cluster, destination } = &mut *self;
-        let elsewhere =
-            |why: Elsewhere<'_, P>| why.link(cluster.as_ref()?, destination.key(command)?, command.size_hint());
+        let Exchange { command, attempts, cluster, destination, ways } = &mut *self;
+        let elsewhere = |why: Elsewhere<'_, P>| {
+            let (topology, len) = (cluster.as_ref()?.if_open()?, command.size_hint());
+            let server = why.server(&topology, destination.key(command)?)?;
+            Some(match &*ways {
+                Some(ways) => ways.to(&topology, server, len),
+                None => topology.lane(server, len).clone(),
+            })
+        };
         attempts.poll(cx, command, elsewhere)
     }
 }
@@ -132,12 +151,19 @@ pub(crate) enum Elsewhere<'a, P: LinkProtocol> {
 }
 
 impl<P: LinkProtocol> Elsewhere<'_, P> {
-    /// Where to, if anywhere.
-    pub(crate) fn link(&self, cluster: &Cluster<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+    /// The index of the server, if there is another one.
+    fn server(&self, topology: &Topology<P>, key: &[u8]) -> Option<usize> {
         match self {
-            Elsewhere::Removed | Elsewhere::Lost => cluster.lane_of(key, len),
-            Elsewhere::Down(link) => cluster.instead_of(link, key, len),
+            Elsewhere::Removed | Elsewhere::Lost => Some(topology.choose(key)),
+            Elsewhere::Down(link) => topology.instead_of(link, key),
         }
+    }
+
+    /// Where to, if anywhere.
+    #[cold]
+    pub(crate) fn link(&self, cluster: &Cluster<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+        let topology = cluster.if_open()?;
+        self.server(&topology, key).map(|server| topology.lane(server, len).clone())
     }
 }
 

@@ -13,6 +13,7 @@ mod routing;
 #[cfg(feature = "schemes")]
 mod scheme;
 mod topology;
+mod ways;
 mod when_down;
 
 pub use change::{Changes, TopologyWatch};
@@ -21,6 +22,7 @@ pub use exchange::{ByKey, Destination, Exchange, ThisServer};
 pub use routing::Routing;
 pub(crate) use routing::{Fixed, OwnRing};
 pub use topology::Topology;
+pub(crate) use ways::Ways;
 pub(crate) use when_down::found_no_server;
 
 use std::fmt;
@@ -210,7 +212,9 @@ impl<P: LinkProtocol> Cluster<P> {
 
     /// Sends `command` to the server with this index in the present [topology](Cluster::topology), whatever its key.
     ///
-    /// An index behind the last server counts from the start again. Where servers change, ask one [`Topology`] for index and server.
+    /// An index behind the last server counts from the start again. Where servers change, ask one [`Topology`] for index and server: what
+    /// was not sent when that server is removed ends with [`ErrorKind::Closed`](crate::ErrorKind::Closed), as does what waits for the
+    /// first servers to be found.
     pub fn send_to_server<C: Command<P>>(&self, server: usize, command: C) -> Exchange<P, C> {
         self.topology().send_to(server, command)
     }
@@ -221,11 +225,11 @@ impl<P: LinkProtocol> Cluster<P> {
         Attempts::new(self.shared.topology.borrow().lane_of(key, len), timing)
     }
 
-    /// A connection for a command of about so many bytes to the server that has this key now; `None` when the cluster is closed.
+    /// The servers as they stand now; `None` when the cluster is closed.
     #[cold]
-    pub(crate) fn lane_of(&self, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+    pub(crate) fn if_open(&self) -> Option<Topology<P>> {
         let is_closed = self.shared.is_closed.load(Ordering::Acquire);
-        (!is_closed).then(|| self.shared.topology.borrow().lane_of(key, len))
+        (!is_closed).then(|| self.topology())
     }
 
     /// Whether these servers can be routed to.
@@ -239,16 +243,10 @@ impl<P: LinkProtocol> Cluster<P> {
         self.shared.topology.borrow().number() == number
     }
 
-    /// A connection to the server that has this key now, if the list of servers is not the one with this number any more.
-    pub(crate) fn lane_if_changed(&self, number: u64, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
+    /// The servers as they stand now, if their list is not the one with this number any more.
+    pub(crate) fn if_changed(&self, number: u64) -> Option<Topology<P>> {
         let topology = self.shared.topology.borrow();
-        (topology.number() != number).then(|| topology.lane_of(key, len))
-    }
-
-    /// A connection to a stand-in for a server that is down, where the user wants that.
-    #[cold]
-    pub(crate) fn instead_of(&self, failed: &Link<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
-        self.topology().instead_of(failed, key, len)
+        (topology.number() != number).then(|| topology.clone())
     }
 
     /// How often a stand-in was chosen for a command because its server was down ([`WhenDown::NextServer`](crate::WhenDown)).

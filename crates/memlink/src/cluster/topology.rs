@@ -152,7 +152,8 @@ impl<P: LinkProtocol> Topology<P> {
         self.pool(server).with_peer(read)
     }
 
-    /// Sends `command` to the server with this index, whatever its key, when the result is first polled.
+    /// Sends `command` to the server with this index, whatever its key, when the result is first polled. It goes to no other: where that
+    /// server was removed before it was sent it ends with [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     pub fn send_to<C: Command<P>>(&self, server: usize, command: C) -> Exchange<P, C> {
         let lane = self.lane(server, command.size_hint());
         self.send_over(lane, command, self.timing())

@@ -8,7 +8,6 @@
 //!
 //! Neither the router nor the links know of it: a route that is made of several pools would be another such step.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Topology;
@@ -52,21 +51,69 @@ impl<P: LinkProtocol> Topology<P> {
         indices.into_iter()
     }
 
+    /// Whether a command can go to another server than that of its key.
+    pub(crate) fn has_stand_ins(&self) -> bool {
+        self.settings().when_down == WhenDown::NextServer
+    }
+
     fn is_down(&self, server: usize) -> bool {
         matches!(self.state(server), LinkState::Down | LinkState::Closed)
     }
 
-    /// A link to a stand-in for a command that the server of `failed` has not taken because it is down.
-    pub(super) fn instead_of(&self, failed: &Link<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
-        if self.settings().when_down != WhenDown::NextServer {
+    /// Another server for a command that the server of `failed` has not taken because it is down: the owner, if that is another one and
+    /// is up by now, or else a stand-in.
+    pub(super) fn instead_of(&self, failed: &Link<P>, key: &[u8]) -> Option<usize> {
+        if !self.has_stand_ins() {
             return None;
         }
-        let server = self.stand_in(key, &[self.route(key), self.position(failed.name()).unwrap_or(usize::MAX)])?;
-        Some(self.lane(server, len).clone())
+        let (owner, failed) = (self.route(key), self.position(failed.name()).unwrap_or(usize::MAX));
+        if owner != failed && !self.is_down(owner) { Some(owner) } else { self.stand_in(key, &[owner, failed]) }
     }
 }
 
 /// Whether a command was not taken because its server is down, or refuses this client.
 pub(crate) fn found_no_server(error: &Error) -> bool {
     error.outcome() == Outcome::NotSent && matches!(error.kind(), ErrorKind::ServerDown | ErrorKind::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use memlink_core::{Ask, Encoder, Frame, Limits, Protocol, Refusal, Step, Verdict};
+
+    use super::*;
+    use crate::cluster::Cluster;
+    use crate::config::{Server, Settings};
+
+    /// Nobody is dialled here.
+    struct Mute;
+
+    impl Protocol for Mute {
+        type Expect = ();
+        type State = ();
+        type Peer = ();
+
+        fn open(&self, (): &mut (), _: Option<&Frame>, _: &mut Encoder<'_>) -> Result<Step<(), ()>, Refusal> {
+            Ok(Step::Ready(()))
+        }
+
+        fn frame(&self, (): &mut (), _: Option<Ask<'_, ()>>, input: &[u8], _: &Limits) -> Verdict {
+            Verdict::More { total: input.len() + 1 }
+        }
+    }
+
+    /// It may have come back while the command waited for a stand-in.
+    #[test]
+    fn an_owner_that_is_up_comes_before_any_stand_in() {
+        let servers = ["a:1", "b:1", "c:1"].map(|name| Server::tcp(name).unwrap());
+        let settings = Settings::default().when_down(WhenDown::NextServer);
+        let topology = Cluster::new(Mute, servers, settings).unwrap().topology();
+        for key in (0..100).map(|n| format!("key-{n}")) {
+            let owner = topology.route(key.as_bytes());
+            for failed in 0..3 {
+                let link = topology.lane(failed, 0);
+                let found = topology.instead_of(link, key.as_bytes()).unwrap();
+                assert!(found != failed && (found == owner || failed == owner), "{owner} {failed} {found}");
+            }
+        }
+    }
 }

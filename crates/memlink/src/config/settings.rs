@@ -236,7 +236,8 @@ impl Settings {
         self
     }
 
-    /// Is told of every [`Event`], by the task that serves the link: return soon, never block.
+    /// Is told of every [`Event`], by the task that serves the link or by one whose request has shown it, and with none of the client's
+    /// locks held: return soon, never block.
     #[must_use]
     pub fn on_event(self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Settings {
         Settings { observer: Some(Arc::new(observer)), ..self }

@@ -9,6 +9,7 @@ use super::many::{BulkFuture, Many, timing};
 use super::stream::{Commands, ManyStream};
 use super::{WINDOW, run};
 use crate::Client;
+use crate::cluster::Ways;
 use crate::error::Error;
 
 /// Commands of different kinds to be sent together: see [`Client::batch`].
@@ -104,15 +105,18 @@ impl<'c> IntoFuture for Batch<'c> {
                 let server = command.as_ref().map_or(0, |command| topology.choose(command.key()));
                 groups[server].push((place, command));
             }
+            let ways = &Ways::new();
             let groups = groups.into_iter().enumerate().map(|(server, group)| {
                 let lens = group.iter().filter_map(|(_, command)| command.as_ref().ok()).map(Any::len);
                 let len = lens.max().unwrap_or(0);
-                let way = topology.lane(server, len);
+                let lane = topology.lane(server, len);
+                ways.begin(lane.clone());
                 group.into_iter().map(move |(place, command)| async move {
                     let outcome = match command {
                         Ok(command) => {
-                            let elsewhere = cluster.lane_if_changed(topology.number(), command.key(), len);
-                            command.send(client, elsewhere.as_ref().unwrap_or(way), timing).await
+                            let changed = cluster.if_changed(topology.number());
+                            let elsewhere = changed.map(|now| ways.to(&now, now.choose(command.key()), len));
+                            command.send(client, elsewhere.as_ref().unwrap_or(lane), ways, timing).await
                         }
                         Err(invalid) => Err(Error::invalid(&invalid)),
                     };

@@ -11,7 +11,7 @@ use memlink_meta::{
 use super::OwnKey;
 use crate::Client;
 use crate::client::unix_now;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Ways};
 use crate::error::Error;
 use crate::lease;
 use crate::link::{Link, Timing};
@@ -123,9 +123,6 @@ pub enum Any {
     Arithmetic(Arithmetic),
 }
 
-/// The connection that a batch uses to one server.
-pub(super) type Way = Arc<Link<Meta>>;
-
 pub(super) type Sending<'a> = Pin<Box<dyn Future<Output = Result<BatchOutcome, Error>> + Send + 'a>>;
 
 impl Any {
@@ -159,20 +156,31 @@ impl Any {
         }
     }
 
-    pub(super) fn send<'a>(self, client: &'a Client, way: &'a Way, timing: Timing) -> Sending<'a> {
+    /// Sends it over this connection, in its order among all that share these ways.
+    pub(super) fn send<'a>(
+        self,
+        client: &'a Client,
+        lane: &'a Arc<Link<Meta>>,
+        ways: &'a Arc<Ways<Meta>>,
+        timing: Timing,
+    ) -> Sending<'a> {
         let cluster = client.cluster();
         match self {
             Any::Get(get) => Box::pin(async move {
                 let Some(key) = get.key().cloned() else { return Ok(BatchOutcome::Got(None)) };
-                let got = answer(cluster, way, get, timing).await?;
+                let got = answer(cluster, lane, ways, get, timing).await?;
                 Ok(BatchOutcome::Got(got.map(|got| value(client, key, got))))
             }),
-            Any::Set(set) => Box::pin(async move { answer(cluster, way, set, timing).await.map(BatchOutcome::Stored) }),
+            Any::Set(set) => {
+                Box::pin(async move { answer(cluster, lane, ways, set, timing).await.map(BatchOutcome::Stored) })
+            }
             Any::Delete(delete) => {
-                Box::pin(async move { answer(cluster, way, delete, timing).await.map(BatchOutcome::Deleted) })
+                Box::pin(async move { answer(cluster, lane, ways, delete, timing).await.map(BatchOutcome::Deleted) })
             }
             Any::Arithmetic(arithmetic) => {
-                Box::pin(async move { answer(cluster, way, arithmetic, timing).await.map(BatchOutcome::Counted) })
+                Box::pin(
+                    async move { answer(cluster, lane, ways, arithmetic, timing).await.map(BatchOutcome::Counted) },
+                )
             }
         }
     }
@@ -184,12 +192,17 @@ pub(super) fn value(client: &Client, key: Key, mut got: Got) -> Value {
     Value::new(key, got)
 }
 
-async fn answer<V, T>(cluster: &Cluster<Meta>, way: &Way, verb: V, timing: Timing) -> Result<T, Error>
+async fn answer<V, T>(
+    cluster: &Cluster<Meta>,
+    lane: &Arc<Link<Meta>>,
+    ways: &Arc<Ways<Meta>>,
+    verb: V,
+    timing: Timing,
+) -> Result<T, Error>
 where
     V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
 {
-    // Not again by itself: it would come behind those that were added after it.
-    let mut send = cluster.send_by(way, OwnKey, verb, timing).once();
+    let mut send = cluster.send_by(lane, OwnKey, verb, timing).in_order(ways);
     let result = (&mut send).await?.map_err(|fault| Error::fault(send.server_name().clone(), &fault));
     probe::note(send.link(), &result);
     result

@@ -1,8 +1,9 @@
-use std::future::IntoFuture;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::join;
 use memlink_core::{Command, Encoder, Malformed, Reply, Unsupported};
 use memlink_meta::{Expect, Fault, Get, Got, Invalid, Key, Meta, MultiGet, Noop, Peer};
 
@@ -10,7 +11,7 @@ use super::command::value;
 use super::many::{BulkFuture, Many, each, timing};
 use super::run;
 use crate::Client;
-use crate::cluster::{Topology, found_no_server};
+use crate::cluster::{Exchange, Topology, found_no_server};
 use crate::config::WhenDown;
 use crate::error::Outcome::NotSent;
 use crate::error::{Error, ErrorKind};
@@ -297,17 +298,44 @@ async fn send_line(
     line: MultiGet,
     timing: Timing,
 ) -> Result<Vec<Outcome>, Error> {
-    // Over the same connection: polled in this order, they leave in it.
     let line = topology.send_over(lane, Line(line), timing).once();
-    let fence = topology.send_over(lane, Noop, timing).once();
+    // Over the same connection. Where the line was let in the fence is, too, be it that it waits for that.
+    let fence = topology.send_over(lane, Noop, Timing { wait: true, ..timing }).once();
     let name = lane.name().clone();
-    let (line, fence) = join(line, fence).await;
-    let found = line?.map_err(|fault| Error::fault(name.clone(), &fault));
+    let (found, fence) = in_order(line, fence).await;
+    let found = found?.map_err(|fault| Error::fault(name.clone(), &fault));
     probe::note(lane, &found);
     // An answer whose place is not confirmed is no answer.
     let found = found?;
-    fence?.map_err(|fault| Error::fault(name, &fault))?;
+    fence.unwrap_or_else(|| Err(Error::lost()))?.map_err(|fault| Error::fault(name, &fault))?;
     Ok(found)
+}
+
+/// Sends the fence when the line has been let in, never before it, and not at all behind one that was refused.
+async fn in_order(
+    mut line: Exchange<Meta, Line>,
+    mut fence: Exchange<Meta, Noop>,
+) -> (Result<Result<Vec<Outcome>, Fault>, Error>, Option<Result<Result<(), Fault>, Error>>) {
+    let (mut found, mut confirmed, mut is_begun) = (None, None, false);
+    poll_fn(|cx| {
+        if found.is_none()
+            && let Poll::Ready(answer) = Pin::new(&mut line).poll(cx)
+        {
+            found = Some(answer);
+        }
+        is_begun = is_begun || found.as_ref().map_or_else(|| !line.is_in_line(), Result::is_ok);
+        if is_begun
+            && confirmed.is_none()
+            && let Poll::Ready(answer) = Pin::new(&mut fence).poll(cx)
+        {
+            confirmed = Some(answer);
+        }
+        match found.take_if(|_| !is_begun || confirmed.is_some()) {
+            Some(found) => Poll::Ready((found, confirmed.take())),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// A line of keys, whose answer is read as the outcomes of its keys.

@@ -30,6 +30,8 @@ pub(crate) struct Call<P: LinkProtocol> {
     timing: Timing,
     /// Fixed by the first attempt.
     deadline: Tick,
+    /// The connection on which the command was entered, by its number.
+    opened: u64,
     state: State,
 }
 
@@ -79,7 +81,7 @@ impl<P: LinkProtocol> Call<P> {
     /// A call that keeps the handle for as long as it lives. Nothing happens before the first poll.
     #[inline]
     pub(crate) fn new(link: Arc<Link<P>>, timing: Timing) -> Call<P> {
-        Call { link, timing, deadline: Tick::NEVER, state: State::New }
+        Call { link, timing, deadline: Tick::NEVER, opened: 0, state: State::New }
     }
 
     /// The link it goes over.
@@ -90,6 +92,15 @@ impl<P: LinkProtocol> Call<P> {
     /// Ends it after so long instead, counted from its first poll.
     pub(crate) fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timing.timeout = timeout;
+    }
+
+    /// Whether it waits for room or for a connection: nothing of it is encoded, and whatever is submitted now may come before it.
+    pub(crate) fn is_in_line(&self) -> bool {
+        match self.state {
+            State::Submitted(token) => self.link.shared.lock().connection.is_in_line(token),
+            State::New | State::Again => true,
+            State::Done => false,
+        }
     }
 
     /// Allows the command to be submitted once more, after it ended as not sent, within the same deadline.
@@ -160,6 +171,7 @@ impl<P: LinkProtocol> Call<P> {
             guarded.connection.submit(command, self.deadline, self.timing.wait, &mut waker)?
         };
         self.state = State::Submitted(admission.token);
+        self.opened = guarded.connection.opened_so_far();
         if let Some(load) = &shared.load {
             // Until the driver has counted anew.
             load.fetch_add(command.size_hint() + COMMAND_LEN, Ordering::Relaxed);
@@ -184,10 +196,9 @@ impl<P: LinkProtocol> Call<P> {
         let mut guarded = self.link.shared.lock();
         match guarded.connection.poll(token) {
             Looked::Ended(Ok(reply)) => {
-                let opened = guarded.connection.opened_so_far();
                 drop(guarded);
                 self.state = State::Done;
-                Poll::Ready(self.decode(command, reply, opened))
+                Poll::Ready(self.decode(command, reply))
             }
             Looked::Ended(Err(failure)) => {
                 drop(guarded);
@@ -207,9 +218,9 @@ impl<P: LinkProtocol> Call<P> {
     }
 
     #[inline]
-    fn decode<C: Command<P>>(&self, command: &C, reply: Reply, opened: u64) -> Result<C::Output, CallError> {
+    fn decode<C: Command<P>>(&self, command: &C, reply: Reply) -> Result<C::Output, CallError> {
         command.decode(reply).map_err(|malformed| {
-            self.link.shared.distrust(opened, malformed.what);
+            self.link.shared.distrust(self.opened, malformed.what);
             CallError::Malformed(malformed)
         })
     }
@@ -228,11 +239,10 @@ impl<P: LinkProtocol> Call<P> {
         let mut guarded = shared.lock();
         match guarded.connection.poll(token) {
             Looked::Ended(result) => {
-                let opened = guarded.connection.opened_so_far();
                 drop(guarded);
                 self.state = State::Done;
                 match result {
-                    Ok(reply) => Poll::Ready(self.decode(command, reply, opened)),
+                    Ok(reply) => Poll::Ready(self.decode(command, reply)),
                     Err(failure) => Poll::Ready(Err(CallError::Failed(failure))),
                 }
             }
@@ -255,6 +265,7 @@ impl<P: LinkProtocol> Call<P> {
                 }
                 let mut woken = Vec::new();
                 let entered = guarded.connection.enter(token, command, self.deadline, &mut fresh, &mut woken);
+                self.opened = guarded.connection.opened_so_far();
                 match entered {
                     Ok(admission) if admission.may_write => write_inline(shared, guarded, now, admission.wake_driver),
                     Ok(admission) if admission.wake_driver => wake_driver(guarded),
@@ -289,11 +300,12 @@ fn abandon<P: LinkProtocol>(shared: &Shared<P>, token: Token) {
     let abandoned = guarded.connection.abandon(now, token);
     let driver = if abandoned.wake_driver { guarded.driver.take() } else { None };
     drop(guarded);
-    if let Some(next) = abandoned.woken {
-        next.wake();
-    }
+    // First, since it is tokio's own: the other may panic.
     if let Some(driver) = driver {
         driver.wake();
+    }
+    if let Some(next) = abandoned.woken {
+        next.wake();
     }
     drop((abandoned.dropped, abandoned.reply));
 }

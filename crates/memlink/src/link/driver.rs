@@ -121,18 +121,18 @@ impl<P: LinkProtocol> Driver<P> {
             Ok(look) => look,
             Err(turn) => return turn,
         };
-        let until = match self.way {
+        match self.way {
             Way::Idle if !look.wanted => return Turn::Until(look.timeout),
             Way::Resting { until } if now < until => return Turn::Until(look.timeout.min(until)),
-            _ => now,
-        };
+            _ => {}
+        }
         if !std::mem::take(&mut self.is_free)
             && let Some(at) = self.shared.gate.redial()
         {
             self.way = Way::Resting { until: self.shared.tick(at) };
             return Turn::Again;
         }
-        self.begin_dial(until);
+        self.begin_dial(now);
         Turn::Again
     }
 
@@ -344,9 +344,10 @@ impl<P: LinkProtocol> Driver<P> {
 
     /// Looks at what callers have left while there is no connection, and ends waits that are over.
     fn look(&mut self, cx: &mut Context<'_>, now: Tick) -> Result<Look, Turn> {
-        let mut guarded = self.shared.lock();
-        // Without a connection there is nothing to take; this only says that the driver has looked.
+        // Without a connection there is nothing to take; this only says that the driver has looked. What callers have left of an earlier
+        // one is handed out by it, to be dropped when the lock is not held any more.
         let mut none = Transmit::default();
+        let mut guarded = self.shared.lock();
         guarded.connection.poll_transmit(&mut none, &mut self.woken);
         guarded.register(cx);
         if guarded.stop.is_some() {
@@ -415,6 +416,8 @@ impl<P: LinkProtocol> Driver<P> {
 impl<P: LinkProtocol> Drop for Driver<P> {
     fn drop(&mut self) {
         if self.ended {
+            // None, unless foreign code has panicked at the end.
+            wake_all(&mut self.woken);
             return;
         }
         let way = std::mem::replace(&mut self.way, Way::Idle);
@@ -426,9 +429,9 @@ impl<P: LinkProtocol> Drop for Driver<P> {
         drop(guarded);
         drop((remains, inline, driver, way));
         // Somebody else may have closed the link, or started another driver, in between.
-        let is_replaced = self.shared.is_served();
-        if !is_replaced {
-            self.shared.set_state(if stopping { LinkState::Closed } else { LinkState::Idle });
+        match stopping {
+            true => self.shared.set_state(LinkState::Closed),
+            false => self.shared.show(),
         }
         wake_all(&mut self.woken);
     }

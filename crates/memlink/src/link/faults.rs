@@ -24,30 +24,32 @@ impl<P: LinkProtocol> Link<P> {
         self.shared.record.note_answer();
     }
 
-    /// The server has answered that it cannot do what was asked. When that was once too often the link is suspended now, and whoever gets
-    /// this answer has to see when it can be [resumed](Link::resume).
+    /// The server has answered that it cannot do what was asked. When that was once too often the link is suspended now, and `then` has to
+    /// see when it can be [resumed](Link::resume).
     #[cold]
-    pub(crate) fn note_fault(&self, why: &str) -> Option<LeftAlone> {
+    pub(crate) fn note_fault(&self, why: &str, then: impl FnOnce(LeftAlone)) {
         let patience = Patience { faults: FAULTS_MAX, lasting: self.shared.options.suspension.silence };
-        match self.shared.record.note_fault(self.shared.now(), patience) {
-            true => self.suspend(why),
-            false => None,
+        if self.shared.record.note_fault(self.shared.now(), patience) {
+            self.suspend(why, then);
         }
     }
 
-    fn suspend(&self, why: &str) -> Option<LeftAlone> {
+    fn suspend(&self, why: &str, then: impl FnOnce(LeftAlone)) {
         let mut woken = Vec::new();
         let left_alone = {
             let mut guarded = self.shared.lock();
             let is_suspended = guarded.connection.suspend(Cause::Down(why.to_owned()), &mut woken);
             is_suspended.then(|| LeftAlone(guarded.connection.opened_so_far()))
         };
+        // First of all: whether it is asked again must not depend on what foreign code does below.
+        if let Some(left_alone) = left_alone {
+            then(left_alone);
+        }
         wake_all(&mut woken);
         if left_alone.is_some() {
             self.shared.show();
             self.shared.observe(|| Event::Suspended { server: self.shared.name.clone(), why: why.into() });
         }
-        left_alone
     }
 
     /// Whether this connection stands and is not asked.

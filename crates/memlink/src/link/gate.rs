@@ -105,11 +105,13 @@ impl DialGate {
         self.0.renewals.load(Ordering::Relaxed)
     }
 
-    /// The link with this number stands like this now.
-    pub(super) fn set_state(&self, link: usize, state: LinkState) {
+    /// The link with this number stands otherwise than before: `state` says how, when it is asked. Whoever comes late does not put an
+    /// old state over a new one.
+    pub(super) fn set_state(&self, link: usize, state: impl Fn() -> LinkState) {
         // Watchers are told when neither lock is held any more.
         self.0.state.send_if_modified(|now| {
             let mut states = lock(&self.0.states);
+            let state = state();
             if let Some(slot) = states.get_mut(link) {
                 *slot = state;
             }
@@ -192,8 +194,21 @@ mod tests {
             (0, LinkState::Closed, LinkState::Down),
             (1, LinkState::Closed, LinkState::Closed),
         ] {
-            gate.set_state(link, state);
+            gate.set_state(link, || state);
             assert_eq!(gate.state(), best);
         }
+    }
+
+    /// Two tell of the same link at the same time: the later state stays, whoever is the first at the gate.
+    #[test]
+    fn a_state_that_comes_late_is_not_put_over_a_new_one() {
+        let gate = DialGate::new(1, Duration::from_secs(3));
+        let state = std::sync::Mutex::new(LinkState::Down);
+        let now = || *lock(&state);
+        *lock(&state) = LinkState::Open;
+        gate.set_state(0, now);
+        // Whoever has seen it down.
+        gate.set_state(0, now);
+        assert_eq!(gate.state(), LinkState::Open);
     }
 }

@@ -200,7 +200,7 @@ impl<P: LinkProtocol> Shared<P> {
             changes
         };
         if self.state.send_if_modified(changes) {
-            self.gate.set_state(self.number, state);
+            self.gate.set_state(self.number, || *self.state.borrow());
         }
     }
 
@@ -235,16 +235,20 @@ impl<P: LinkProtocol> Shared<P> {
         } else {
             drop(guarded);
         }
-        wake_all(&mut woken);
+        // First of all, since it is tokio's own: the others may panic.
         if let Some(driver) = driver {
             driver.wake();
         }
+        wake_all(&mut woken);
     }
 
     /// A reply of the connection with this number was well framed and made no sense: the driver closes it.
     pub(super) fn distrust(&self, opened: u64, what: &'static str) {
         let mut guarded = self.lock();
-        guarded.distrusted = Some((opened, what));
+        // What is said late of an earlier connection saves no later one.
+        if guarded.distrusted.is_none_or(|(other, _)| other <= opened) {
+            guarded.distrusted = Some((opened, what));
+        }
         wake_driver(guarded);
     }
 

@@ -1,10 +1,13 @@
+use std::future::{Future, poll_fn};
 use std::io::IoSlice;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use memlink_core::{Broken, Cause, Framed, Incoming, Limits, Phase, Tick, Transmit};
+use tokio::task::coop::unconstrained;
 
 use super::LinkProtocol;
 use super::connect::broken;
@@ -195,7 +198,11 @@ impl<P: LinkProtocol> Wire<P> {
             if received.replace(self.incoming.received()) == Some(self.incoming.received()) {
                 break;
             }
-            self.drive_read(cx, shared, now, woken)?;
+            // Bounded here, and not by what tokio grants a task: what is left in the socket would be found too late.
+            let read = poll_fn(|cx| Poll::Ready(self.drive_read(cx, shared, now, woken)));
+            if let Poll::Ready(read) = pin!(unconstrained(read)).poll(cx) {
+                read?;
+            }
         }
         Ok(())
     }
@@ -302,6 +309,7 @@ impl<P: LinkProtocol> Wire<P> {
         }
         if self.may_shrink() && now >= self.active_at.after(IDLE_AFTER) {
             self.incoming.shrink();
+            self.transmit.shrink();
             self.transport.shrink();
             shared.lock().connection.shrink();
             self.is_shrunk = true;

@@ -80,15 +80,20 @@ async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStr
     stream.set_nodelay(options.nodelay)?;
     let socket = SockRef::from(&stream);
     if let Some(idle) = options.keepalive {
-        // The system counts whole seconds, and refuses none.
-        let whole = |time: Duration| time.max(Duration::from_secs(1));
+        // The system counts whole seconds, and refuses none and more than nine hours.
+        let whole = |time: Duration| time.clamp(Duration::from_secs(1), KEEPALIVE_MAX);
         let keepalive = TcpKeepalive::new().with_time(whole(idle)).with_interval(whole(idle / 4));
         socket.set_tcp_keepalive(&keepalive)?;
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_user_timeout(options.user_timeout)?;
+    socket.set_tcp_user_timeout(options.user_timeout.map(|time| time.min(USER_TIMEOUT_MAX)))?;
     Ok(stream)
 }
+
+/// The longest times that Linux takes.
+const KEEPALIVE_MAX: Duration = Duration::from_secs(32_767);
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
 #[cfg(test)]
 mod tests {
@@ -123,6 +128,13 @@ mod tests {
             assert_eq!((socket.send_buffer_size().unwrap(), socket.recv_buffer_size().unwrap()), (40_000, 60_000));
         }
         let addresses = vec![(Ipv4Addr::LOCALHOST, port).into()];
+        let longest =
+            TcpOptions { keepalive: Some(Duration::MAX), user_timeout: Some(Duration::MAX), ..TcpOptions::default() };
+        for options in [TcpOptions::default(), longest] {
+            let addresses = addresses.clone();
+            let tcp = open(addresses, &options, Duration::from_secs(20)).await.unwrap();
+            assert_eq!(SockRef::from(tcp.read.as_ref()).keepalive().unwrap(), options.keepalive.is_some());
+        }
         let tcp = open(addresses, &TcpOptions::default(), Duration::from_secs(20)).await.unwrap();
         assert!(SockRef::from(tcp.read.as_ref()).tcp_nodelay().unwrap());
     }

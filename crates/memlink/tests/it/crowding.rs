@@ -81,6 +81,19 @@ async fn those_who_wait_are_served_in_their_order_and_are_not_too_many() {
     assert_eq!(client.stats().servers[0].counters.waited, 21);
 }
 
+/// Many keys go as one line with a fence behind it: where there is room for one command and nobody waits for more, they go all the same.
+#[tokio::test]
+async fn many_keys_are_got_where_one_command_has_room() {
+    let memcached = Memcached::start();
+    let settings = patient().wait_when_full(false).limits(Limits { in_flight_max: 1, ..limits() });
+    let client = memcached.client_with(settings).await;
+    client.set("a", "1").await.unwrap();
+    for _ in 0..100 {
+        let got = client.get_many(["a", "b"]).await.all().unwrap();
+        assert_eq!(got.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+    }
+}
+
 /// Bytes are bounded as well, and a large command is not overtaken by small ones for which there would be room.
 #[tokio::test(start_paused = true)]
 async fn a_large_command_waits_for_room_and_is_not_overtaken() {

@@ -385,3 +385,21 @@ async fn a_program_that_was_suspended_in_the_middle_of_a_write_goes_on_with_it()
     assert_eq!(large.await.unwrap().show(), "done");
     assert_eq!(client.stats().servers[0].counters.opened, 1);
 }
+
+/// After a pause of the whole program, all that lies in the socket has come: also more than tokio lets a task read in one turn.
+#[tokio::test(start_paused = true)]
+async fn all_that_has_come_in_time_counts_however_much_it_is() {
+    const GETS: usize = 200;
+    let mut pipes = Pipes::new(8 << 20);
+    let client = pipes.client(endless().timeout(ms(5_000)));
+    let gets = (0..GETS).map(|_| client.get("k").into_future());
+    let gets = tokio::spawn(futures_util::future::join_all(gets));
+    let mut end = pipes.open().await;
+    end.expect(&"mg k v\r\n".repeat(GETS)).await;
+    let value = "v".repeat(17_000);
+    // In one go: the client does not run before it is all there, and its time is over.
+    let answers = format!("VA 17000\r\n{value}\r\n").repeat(GETS);
+    let (_, ()) = futures_util::future::join(end.say(&answers), tokio::time::advance(ms(6_000))).await;
+    let found = gets.await.unwrap();
+    assert_eq!(found.iter().filter(|got| got.is_ok()).count(), GETS);
+}

@@ -159,6 +159,34 @@ async fn a_proxy_without_its_servers_is_left_alone() {
     assert_eq!(answer, "none");
 }
 
+/// An observer that panics when it is told keeps nobody from asking again.
+#[tokio::test(start_paused = true)]
+async fn a_proxy_is_asked_again_though_whoever_was_told_has_panicked() {
+    let mut pipes = Pipes::new(1 << 16);
+    let told = Arc::new(AtomicBool::new(false));
+    let is_told = told.clone();
+    let client = pipes.client(Settings::default().on_event(move |event| {
+        assert!(!matches!(event, Event::Suspended { .. }) || is_told.swap(true, SeqCst), "an observer's own mistake");
+    }));
+    let asker = tokio::spawn(async move {
+        loop {
+            sleep(Duration::from_millis(30)).await;
+            let client = client.clone();
+            let _ = tokio::spawn(async move { client.get("k").await }).await;
+        }
+    });
+    let mut end = pipes.open().await;
+    for _ in 0..20 {
+        end.expect("mg k v\r\n").await;
+        end.say("SERVER_ERROR backend failure\r\n").await;
+    }
+    end.expect("mg memlink:probe:0 s\r\n").await;
+    end.say("EN\r\n").await;
+    end.expect("mg k v\r\n").await;
+    assert!(told.load(SeqCst));
+    asker.abort();
+}
+
 /// It ends its connection while it is left alone: it is dialled all the same, or everybody would be refused for ever.
 #[tokio::test(start_paused = true)]
 async fn a_proxy_that_is_left_alone_and_goes_is_dialled_again() {

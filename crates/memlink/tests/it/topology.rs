@@ -8,7 +8,7 @@ use memlink::{Client, ConfigError, Error, ErrorKind, Event, Outcome, Ring, Serve
 use memlink_testserver::TestServer;
 
 use crate::memcached::{Memcached, patient};
-use crate::pipe::Pipes;
+use crate::pipe::{Dialled, Pipes};
 use crate::show::Show as _;
 use crate::wait::{until, until_async};
 
@@ -58,6 +58,50 @@ async fn a_bulk_goes_on_by_the_new_list() {
     assert_eq!(new.statistic("curr_items"), keys.iter().skip(512).filter(moved).count() as u64);
     let got = client.get_many(&keys).await.all().unwrap();
     assert_eq!(got.iter().flatten().count(), 3_000 - keys.iter().take(512).filter(moved).count());
+}
+
+/// What waits when its server is removed reaches the next one in the order in which it was given, over one connection.
+#[tokio::test(start_paused = true)]
+async fn what_has_an_order_keeps_it_on_its_way_to_another_server() {
+    for connections in [1, 2] {
+        for is_stream in [false, true] {
+            let mut pipes = Pipes::new(1 << 16);
+            let settings = pipes.settings(patient().timeout(None).connections_per_server(connections));
+            let client = Client::builder().servers(named(&["old"])).opaque(false).settings(settings).build().unwrap();
+            // Places of a line are used again, the last one first.
+            let caller = client.clone();
+            let first =
+                tokio::spawn(async move { caller.batch().get("a").get("b").get("c").await.all().unwrap().len() });
+            let mut end = pipes.open().await;
+            end.expect("mg a v\r\nmg b v\r\nmg c v\r\n").await;
+            end.say("EN\r\nEN\r\nEN\r\n").await;
+            assert_eq!(first.await.unwrap(), 3);
+            pipes.set(Dialled::Swallowed);
+            drop(end);
+            let values = || (0..10).map(|n| ("k", n.to_string()));
+            let (counters, caller) = (client.clone(), client.clone());
+            let sets = tokio::spawn(async move {
+                if is_stream {
+                    let mut sets = caller.set_stream(values());
+                    while let Some((_, set)) = sets.next().await {
+                        set.unwrap();
+                    }
+                } else {
+                    caller.set_many(values()).await.all().unwrap();
+                }
+            });
+            until("they wait", || counters.stats().servers[0].counters.waiting == 10).await;
+            pipes.set(Dialled::Accepted);
+            client.cluster().add(named(&["new"]).remove(0)).unwrap();
+            client.cluster().remove("old", GRACE).unwrap();
+            let mut end = pipes.open().await;
+            for n in 0..10 {
+                end.expect(&format!("ms k 1\r\n{n}\r\n")).await;
+                end.say("HD\r\n").await;
+            }
+            sets.await.unwrap();
+        }
+    }
 }
 
 /// Figure: servers removed and added under load, failed commands 0.

@@ -196,6 +196,9 @@ fn replies_are_read_into_what_was_asked_for() {
         unchanged: false,
     };
     assert_eq!(got, Some(want));
+    let first_hit = answer(&all, "VA 1 OAAAA h0\r\nv\r\n").unwrap().unwrap();
+    assert_eq!(first_hit.hit_before, Some(false));
+    assert!(answer_from(&peer(45), &all, b"VA 1 OAAAA h2\r\nv\r\n").is_err());
 
     let value = |text: &'static str| Some(Got { value: Some(text.into()), ..Got::default() });
     let get = Get::new(key("k"));

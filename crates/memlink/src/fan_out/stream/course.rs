@@ -65,6 +65,7 @@ impl<J, T> Course<J, T> {
         let (cluster, timing) = (client.cluster(), client.cluster().timing());
         let window = Window { line_max: form.line_max(client), ..plan.window };
         let window = window.within(&cluster.settings().limits);
+        let deadline = plan.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Course {
             lanes: Lanes::new(cluster.topology(), window, F::FETCHES),
             in_flight: FuturesUnordered::new(),
@@ -73,9 +74,13 @@ impl<J, T> Course<J, T> {
             given: 0,
             freed: 0,
             patience: Patience::new(plan.timeout.or(timing.timeout)),
-            deadline: plan.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+            deadline,
             is_over: false,
-            timing,
+            // A time that is over after the end of all clocks is one for each command, too.
+            timing: Timing {
+                timeout: if deadline.is_none() { plan.timeout } else { None }.or(timing.timeout),
+                ..timing
+            },
         }
     }
 

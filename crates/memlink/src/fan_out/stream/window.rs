@@ -18,6 +18,9 @@ pub(super) const WINDOW_KEYS: usize = 512;
 /// 8 ms, and a quarter of what may be queued on it.
 pub(super) const WINDOW_BYTES: usize = 1 << 20;
 
+/// More than any memory, and so little that sums of it are numbers, too.
+const BYTES_MAX: usize = usize::MAX >> 16;
+
 /// Keys that are asked for before anything is known about the lengths of their values: so many values of 1 MiB are borne.
 const FIRST_KEYS: usize = 16;
 
@@ -28,7 +31,11 @@ impl Window {
     /// Never so much that dropping the stream could close the connection, where what is abandoned is bounded.
     pub(super) fn within(self, limits: &Limits) -> Window {
         let keys_max = (limits.in_flight_max.min(limits.abandoned_max) / 2).max(1);
-        Window { keys: self.keys.clamp(1, keys_max), bytes: self.bytes.max(1), line_max: self.line_max.max(1) }
+        Window {
+            keys: self.keys.clamp(1, keys_max),
+            bytes: self.bytes.clamp(1, BYTES_MAX),
+            line_max: self.line_max.max(1),
+        }
     }
 
     /// How many keys make a whole line while each costs so many bytes.
@@ -84,6 +91,7 @@ mod tests {
         assert_eq!((tight.keys, tight.bytes, tight.line_max), (1, 1, 1));
         let wide = Window { keys: usize::MAX, bytes: usize::MAX, line_max: 100 }.within(&Limits::default());
         assert_eq!(wide.keys, Limits::default().abandoned_max / 2);
+        assert!(wide.bytes.checked_mul(wide.keys).is_some());
     }
 
     #[test]

@@ -51,8 +51,7 @@ impl Sends for Sets {
 
     fn launch(&self, client: &Client, way: Way, mut jobs: impl Iterator<Item = (usize, Set)>) -> Flight<()> {
         let Some((index, set)) = jobs.next() else { return nothing() };
-        // Not again by itself: it would come behind those that were given after it.
-        let send = send(client, &way, set).once();
+        let send = send(client, &way, set).in_order(&way.ways);
         Box::pin(async move {
             let stored = answer(send).await.and_then(|(stored, server)| read_stored(stored, &server));
             Outcomes::One(index, stored)
@@ -103,7 +102,7 @@ impl Sends for Deletes {
 
     fn launch(&self, client: &Client, way: Way, mut jobs: impl Iterator<Item = (usize, Delete)>) -> Flight<bool> {
         let Some((index, delete)) = jobs.next() else { return nothing() };
-        let send = send(client, &way, delete).once();
+        let send = send(client, &way, delete).in_order(&way.ways);
         Box::pin(async move {
             let deleted = answer(send).await.and_then(|(outcome, server)| read_deleted(outcome, &server));
             Outcomes::One(index, deleted)
@@ -138,7 +137,7 @@ impl Sends for Commands {
     fn launch(&self, client: &Client, way: Way, mut jobs: impl Iterator<Item = (usize, Any)>) -> Flight<BatchOutcome> {
         let Some((index, command)) = jobs.next() else { return nothing() };
         let client = client.clone();
-        Box::pin(async move { Outcomes::One(index, command.send(&client, &way.link, way.timing).await) })
+        Box::pin(async move { Outcomes::One(index, command.send(&client, &way.link, &way.ways, way.timing).await) })
     }
 
     fn value_len(output: &BatchOutcome) -> Option<usize> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use memlink::streaming::Takes;
-use memlink::{BatchCommand, Client, ManyStream};
+use memlink::{BatchCommand, Client, Limits, ManyStream, Settings};
 
 use super::{all, answer, keys, read_all, serve_counting};
 use crate::memcached::patient;
@@ -110,4 +110,29 @@ async fn a_caller_that_stops_polling_holds_a_window() {
         }
     }
     server.abort();
+}
+
+/// The largest of all windows is a window, and the longest of all times a time.
+#[tokio::test(start_paused = true)]
+async fn a_stream_may_be_without_bounds() {
+    let mut pipes = Pipes::new(1 << 20);
+    let (client, mut end) = open(&mut pipes).await;
+    let stream = client.get_stream(keys(1_000)).window_bytes(usize::MAX).window_keys(usize::MAX);
+    let (seen, ..) = run(&mut end, stream, 10).await;
+    assert_eq!(seen, 1_000);
+    let limits = Limits { stall_timeout: Duration::from_secs(60), ..Limits::default() };
+    let client = pipes.client(Settings::default().timeout(Duration::from_secs(1)).limits(limits));
+    let first = tokio::spawn(client.get("first").into_future());
+    let mut end = pipes.open().await;
+    end.expect("mg first v\r\n").await;
+    end.say("EN\r\n").await;
+    first.await.unwrap().unwrap();
+    for timeout in [Duration::MAX, Duration::from_secs(600)] {
+        let one = tokio::spawn(all(client.delete_stream(["k"]).timeout(timeout)));
+        end.expect("md k\r\n").await;
+        // Far longer than the client's own time.
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        end.say("HD\r\n").await;
+        assert!(one.await.unwrap().into_iter().all(|outcome| outcome.unwrap()));
+    }
 }
