@@ -49,6 +49,27 @@ fn only_the_first_caller_writes_and_only_where_callers_may() {
     assert_eq!(bring(&mut world, Tick::NEVER), (false, false), "the driver comes anyway");
 }
 
+/// In line is who may still be passed: while there is no connection or no room, and until the room is used.
+#[test]
+fn a_caller_is_in_line_until_its_command_is_entered() {
+    let mut world = World::new(Line::default(), Limits { in_flight_max: 1, ..Limits::default() });
+    let is_in_line = |world: &mut World, n: usize| {
+        let token = world.callers[n].token.expect("it has not ended");
+        world.connection.is_in_line(token)
+    };
+    let (first, second) = (world.submit(Kind::Echo), world.submit(Kind::Echo));
+    assert!(is_in_line(&mut world, first) && is_in_line(&mut world, second), "nobody was dialled");
+    let tokens = [first, second].map(|n| world.callers[n].token.expect("it has not ended"));
+    world.open();
+    assert!(is_in_line(&mut world, first), "it was let in and has not come");
+    world.look_all();
+    assert!(!is_in_line(&mut world, first) && is_in_line(&mut world, second));
+    world.turn();
+    world.turn();
+    assert!(tokens.into_iter().all(|token| !world.connection.is_in_line(token)), "they have ended");
+    world.check_end();
+}
+
 /// The driver sleeps until the earliest end of a wait that it knows.
 #[test]
 fn a_deadline_that_is_earlier_than_the_drivers_timer_wakes_it() {

@@ -170,7 +170,9 @@ fn a_status_of_another_command_is_malformed() {
     fn takes<C: Verb>(command: &C, line: &str) -> bool {
         command.decode(Reply::One(Frame::copy_from(line.as_bytes()))).is_ok()
     }
-    for (line, takers) in [("MN", 0), ("OK", 1), ("VERSION 1.6.45", 2), ("ME k exp=-1 la=1", 3), ("NS", 9)] {
+    for (line, takers) in
+        [("MN", 0), ("OK", 1), ("VERSION 1.6.45", 2), ("ME k exp=-1 la=1", 3), ("HD k exp=-1 la=1", 9)]
+    {
         assert_eq!(takes(&Noop, line), takers == 0, "{line}");
         assert_eq!(takes(&FlushAll::new(), line), takers == 1, "{line}");
         assert_eq!(takes(&Verbosity::new(1), line), takers == 1, "{line}");
