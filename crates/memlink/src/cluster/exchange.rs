@@ -7,8 +7,8 @@ use std::time::Duration;
 use memlink_core::Command;
 
 use self::sealed::Route;
-use super::ways::Ways;
-use super::{Cluster, Topology};
+use super::Cluster;
+use super::order::{Order, Place};
 use crate::error::Error;
 use crate::link::{Call, CallError, Link, LinkProtocol, Timing};
 use crate::policy::{Next, Tries};
@@ -24,8 +24,8 @@ pub struct Exchange<P: LinkProtocol, C: Command<P>, D = ThisServer> {
     /// Where to look for another server.
     cluster: Option<Cluster<P>>,
     destination: D,
-    /// The connections that it shares with others among which it has an order.
-    ways: Option<Arc<Ways<P>>>,
+    /// Its place among others, if there is one.
+    place: Option<Place>,
 }
 
 /// Where a command goes: to whatever server has its key, or to one that was chosen.
@@ -75,7 +75,7 @@ impl<P: LinkProtocol, C: Command<P>, D> Exchange<P, C, D> {
         command: C,
         timing: Timing,
     ) -> Exchange<P, C, D> {
-        Exchange { command, attempts: Attempts::new(link, timing), cluster, destination, ways: None }
+        Exchange { command, attempts: Attempts::new(link, timing), cluster, destination, place: None }
     }
 
     /// How long it may take in all instead of [`Settings::timeout`](crate::Settings::timeout), from its first poll; `None` waits for
@@ -91,9 +91,9 @@ impl<P: LinkProtocol, C: Command<P>, D> Exchange<P, C, D> {
         self
     }
 
-    /// The same for commands whose order among others matters, wherever they go: those others share these ways.
-    pub(crate) fn in_order(self, ways: &Arc<Ways<P>>) -> Exchange<P, C, D> {
-        Exchange { ways: Some(ways.clone()), ..self.once() }
+    /// The same for a command that has this number among others of one order, wherever they go.
+    pub(crate) fn in_order(self, order: &Arc<Order>, number: usize) -> Exchange<P, C, D> {
+        Exchange { place: Some(Place::new(order.clone(), number)), ..self.once() }
     }
 
     /// Whether others that are submitted now may come before it.
@@ -127,16 +127,22 @@ impl<P: LinkProtocol, C: Command<P> + Unpin, D: Destination<C> + Unpin> Future f
     type Output = Result<C::Output, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Exchange { command, attempts, cluster, destination, ways } = &mut *self;
-        let elsewhere = |why: Elsewhere<'_, P>| {
-            let (topology, len) = (cluster.as_ref()?.if_open()?, command.size_hint());
-            let server = why.server(&topology, destination.key(command)?)?;
-            Some(match &*ways {
-                Some(ways) => ways.to(&topology, server, len),
-                None => topology.lane(server, len).clone(),
-            })
+        let Exchange { command, attempts, cluster, destination, place } = &mut *self;
+        let key = destination.key(command);
+        let elsewhere = |why: Elsewhere<'_, P>| why.link(cluster.as_ref()?, key?, command.size_hint());
+        let ended = match place {
+            None => attempts.poll(cx, command, elsewhere, |_, _| Poll::Ready(())),
+            Some(place) => {
+                let turn = place.turn(key.unwrap_or_default());
+                attempts.poll(cx, command, elsewhere, |link, cx| {
+                    place.order().poll_turn(turn, Arc::as_ptr(link).addr(), cx)
+                })
+            }
         };
-        attempts.poll(cx, command, elsewhere)
+        if ended.is_ready() {
+            *place = None;
+        }
+        ended
     }
 }
 
@@ -151,19 +157,15 @@ pub(crate) enum Elsewhere<'a, P: LinkProtocol> {
 }
 
 impl<P: LinkProtocol> Elsewhere<'_, P> {
-    /// The index of the server, if there is another one.
-    fn server(&self, topology: &Topology<P>, key: &[u8]) -> Option<usize> {
-        match self {
-            Elsewhere::Removed | Elsewhere::Lost => Some(topology.choose(key)),
-            Elsewhere::Down(link) => topology.instead_of(link, key),
-        }
-    }
-
     /// Where to, if anywhere.
     #[cold]
     pub(crate) fn link(&self, cluster: &Cluster<P>, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
         let topology = cluster.if_open()?;
-        self.server(&topology, key).map(|server| topology.lane(server, len).clone())
+        let server = match self {
+            Elsewhere::Removed | Elsewhere::Lost => topology.choose(key),
+            Elsewhere::Down(link) => topology.instead_of(link, key)?,
+        };
+        Some(topology.lane(server, len).clone())
     }
 }
 
@@ -193,15 +195,19 @@ impl<P: LinkProtocol> Attempts<P> {
         self.call.link()
     }
 
-    /// `elsewhere` says where the command may go that its server has not taken.
+    /// `elsewhere` says where the command may go that its server has not taken, `turn` whether it may be submitted to a link.
     #[inline]
     pub(crate) fn poll<C: Command<P>>(
         &mut self,
         cx: &mut Context<'_>,
         command: &C,
         elsewhere: impl Fn(Elsewhere<'_, P>) -> Option<Arc<Link<P>>>,
+        mut turn: impl FnMut(&Arc<Link<P>>, &Context<'_>) -> Poll<()>,
     ) -> Poll<Result<C::Output, Error>> {
         loop {
+            if self.call.is_to_be_submitted() {
+                ready!(turn(self.call.link(), cx));
+            }
             match ready!(self.call.poll(cx, command)) {
                 Ok(output) => return Poll::Ready(Ok(output)),
                 Err(error) => {

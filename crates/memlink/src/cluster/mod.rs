@@ -9,20 +9,20 @@
 
 mod change;
 mod exchange;
+mod order;
 mod routing;
 #[cfg(feature = "schemes")]
 mod scheme;
 mod topology;
-mod ways;
 mod when_down;
 
 pub use change::{Changes, TopologyWatch};
 pub(crate) use exchange::{Attempts, Elsewhere, sealed};
 pub use exchange::{ByKey, Destination, Exchange, ThisServer};
+pub(crate) use order::Order;
 pub use routing::Routing;
 pub(crate) use routing::{Fixed, OwnRing};
 pub use topology::Topology;
-pub(crate) use ways::Ways;
 pub(crate) use when_down::found_no_server;
 
 use std::fmt;
@@ -243,10 +243,10 @@ impl<P: LinkProtocol> Cluster<P> {
         self.shared.topology.borrow().number() == number
     }
 
-    /// The servers as they stand now, if their list is not the one with this number any more.
-    pub(crate) fn if_changed(&self, number: u64) -> Option<Topology<P>> {
+    /// A connection to the server that has this key now, if the list of servers is not the one with this number any more.
+    pub(crate) fn lane_if_changed(&self, number: u64, key: &[u8], len: usize) -> Option<Arc<Link<P>>> {
         let topology = self.shared.topology.borrow();
-        (topology.number() != number).then(|| topology.clone())
+        (topology.number() != number).then(|| topology.lane_of(key, len))
     }
 
     /// How often a stand-in was chosen for a command because its server was down ([`WhenDown::NextServer`](crate::WhenDown)).

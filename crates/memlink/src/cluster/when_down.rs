@@ -51,11 +51,6 @@ impl<P: LinkProtocol> Topology<P> {
         indices.into_iter()
     }
 
-    /// Whether a command can go to another server than that of its key.
-    pub(crate) fn has_stand_ins(&self) -> bool {
-        self.settings().when_down == WhenDown::NextServer
-    }
-
     fn is_down(&self, server: usize) -> bool {
         matches!(self.state(server), LinkState::Down | LinkState::Closed)
     }
@@ -63,7 +58,7 @@ impl<P: LinkProtocol> Topology<P> {
     /// Another server for a command that the server of `failed` has not taken because it is down: the owner, if that is another one and
     /// is up by now, or else a stand-in.
     pub(super) fn instead_of(&self, failed: &Link<P>, key: &[u8]) -> Option<usize> {
-        if !self.has_stand_ins() {
+        if self.settings().when_down != WhenDown::NextServer {
             return None;
         }
         let (owner, failed) = (self.route(key), self.position(failed.name()).unwrap_or(usize::MAX));

@@ -52,7 +52,7 @@ pub enum WhenDown {
     Miss,
     /// They go to another server, the same for all clients of these servers: to [`Router::route_again`](crate::Router::route_again), which
     /// spreads the keys of the lost server over all others. Where so many are down that all it names are, they go to one of the rest, in
-    /// the order of the list: they fail only when nobody is left.
+    /// the order of the list: they fail only when nobody is left who takes keys at all (a server of weight 0 does not).
     ///
     /// **Stale values are the price.** What was deleted or changed on the stand-in is still in its old form on the owner when that
     /// comes back without having been emptied, and what was written on the stand-in is there again at the next outage. Give all values

@@ -9,12 +9,13 @@ use super::many::{BulkFuture, Many, timing};
 use super::stream::{Commands, ManyStream};
 use super::{WINDOW, run};
 use crate::Client;
-use crate::cluster::Ways;
+use crate::cluster::Order;
 use crate::error::Error;
 
 /// Commands of different kinds to be sent together: see [`Client::batch`].
 ///
-/// Those for one server are sent in the order in which they were added; those for different servers have no order. (A task that is
+/// Those for one server are sent in the order in which they were added; those for different servers have no order. While servers change,
+/// or where one stands in for another, it is those of one key that keep it. (A task that is
 /// kept from running for a quarter of a second just when it is let in behind a full queue loses its turn, and with it the order.) It
 /// is no transaction: each has its own outcome.
 #[must_use = "a batch is sent when it is awaited"]
@@ -105,18 +106,16 @@ impl<'c> IntoFuture for Batch<'c> {
                 let server = command.as_ref().map_or(0, |command| topology.choose(command.key()));
                 groups[server].push((place, command));
             }
-            let ways = &Ways::new();
+            let order = &Order::new();
             let groups = groups.into_iter().enumerate().map(|(server, group)| {
                 let lens = group.iter().filter_map(|(_, command)| command.as_ref().ok()).map(Any::len);
                 let len = lens.max().unwrap_or(0);
                 let lane = topology.lane(server, len);
-                ways.begin(lane.clone());
                 group.into_iter().map(move |(place, command)| async move {
                     let outcome = match command {
                         Ok(command) => {
-                            let changed = cluster.if_changed(topology.number());
-                            let elsewhere = changed.map(|now| ways.to(&now, now.choose(command.key()), len));
-                            command.send(client, elsewhere.as_ref().unwrap_or(lane), ways, timing).await
+                            let elsewhere = cluster.lane_if_changed(topology.number(), command.key(), len);
+                            command.send(client, elsewhere.as_ref().unwrap_or(lane), (order, place), timing).await
                         }
                         Err(invalid) => Err(Error::invalid(&invalid)),
                     };

@@ -11,7 +11,7 @@ use memlink_meta::{
 use super::OwnKey;
 use crate::Client;
 use crate::client::unix_now;
-use crate::cluster::{Cluster, Ways};
+use crate::cluster::{Cluster, Order};
 use crate::error::Error;
 use crate::lease;
 use crate::link::{Link, Timing};
@@ -156,30 +156,30 @@ impl Any {
         }
     }
 
-    /// Sends it over this connection, in its order among all that share these ways.
+    /// Sends it over this connection, in its order among others.
     pub(super) fn send<'a>(
         self,
         client: &'a Client,
         lane: &'a Arc<Link<Meta>>,
-        ways: &'a Arc<Ways<Meta>>,
+        place: (&'a Arc<Order>, usize),
         timing: Timing,
     ) -> Sending<'a> {
         let cluster = client.cluster();
         match self {
             Any::Get(get) => Box::pin(async move {
                 let Some(key) = get.key().cloned() else { return Ok(BatchOutcome::Got(None)) };
-                let got = answer(cluster, lane, ways, get, timing).await?;
+                let got = answer(cluster, lane, place, get, timing).await?;
                 Ok(BatchOutcome::Got(got.map(|got| value(client, key, got))))
             }),
             Any::Set(set) => {
-                Box::pin(async move { answer(cluster, lane, ways, set, timing).await.map(BatchOutcome::Stored) })
+                Box::pin(async move { answer(cluster, lane, place, set, timing).await.map(BatchOutcome::Stored) })
             }
             Any::Delete(delete) => {
-                Box::pin(async move { answer(cluster, lane, ways, delete, timing).await.map(BatchOutcome::Deleted) })
+                Box::pin(async move { answer(cluster, lane, place, delete, timing).await.map(BatchOutcome::Deleted) })
             }
             Any::Arithmetic(arithmetic) => {
                 Box::pin(
-                    async move { answer(cluster, lane, ways, arithmetic, timing).await.map(BatchOutcome::Counted) },
+                    async move { answer(cluster, lane, place, arithmetic, timing).await.map(BatchOutcome::Counted) },
                 )
             }
         }
@@ -195,14 +195,14 @@ pub(super) fn value(client: &Client, key: Key, mut got: Got) -> Value {
 async fn answer<V, T>(
     cluster: &Cluster<Meta>,
     lane: &Arc<Link<Meta>>,
-    ways: &Arc<Ways<Meta>>,
+    (order, number): (&Arc<Order>, usize),
     verb: V,
     timing: Timing,
 ) -> Result<T, Error>
 where
     V: Verb + Unpin + Command<Meta, Output = Result<T, Fault>>,
 {
-    let mut send = cluster.send_by(lane, OwnKey, verb, timing).in_order(ways);
+    let mut send = cluster.send_by(lane, OwnKey, verb, timing).in_order(order, number);
     let result = (&mut send).await?.map_err(|fault| Error::fault(send.server_name().clone(), &fault));
     probe::note(send.link(), &result);
     result

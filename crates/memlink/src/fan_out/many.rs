@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{OwnKey, WINDOW, run};
 use crate::Client;
 use crate::client::unix_now;
-use crate::cluster::{Ways, found_no_server};
+use crate::cluster::{Order, found_no_server};
 use crate::config::WhenDown;
 use crate::error::Error;
 use crate::link::Timing;
@@ -152,16 +152,15 @@ where
             Err(invalid) => refused.push((place, Error::invalid(&invalid))),
         }
     }
-    let ways = &Ways::new();
+    let order = &Order::new();
     let groups = groups.into_iter().enumerate().map(|(server, group)| {
         let len = group.iter().map(|(_, verb)| verb.size_hint()).fold(len_min, usize::max);
         let lane = topology.lane(server, len);
-        ways.begin(lane.clone());
         group.into_iter().map(move |(place, verb)| {
             let key = verb.key().map_or(&[][..], Key::as_bytes);
-            let changed = cluster.if_changed(number);
-            let elsewhere = changed.map(|topology| ways.to(&topology, topology.choose(key), len));
-            let mut send = cluster.send_by(elsewhere.as_ref().unwrap_or(lane), OwnKey, verb, timing).in_order(ways);
+            let elsewhere = cluster.lane_if_changed(number, key, len);
+            let mut send =
+                cluster.send_by(elsewhere.as_ref().unwrap_or(lane), OwnKey, verb, timing).in_order(order, place);
             async move {
                 let reply = (&mut send).await;
                 let name = send.server_name().clone();

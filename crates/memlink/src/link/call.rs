@@ -103,6 +103,12 @@ impl<P: LinkProtocol> Call<P> {
         }
     }
 
+    /// Whether the next poll submits it.
+    #[inline]
+    pub(crate) fn is_to_be_submitted(&self) -> bool {
+        matches!(self.state, State::New | State::Again)
+    }
+
     /// Allows the command to be submitted once more, after it ended as not sent, within the same deadline.
     pub(crate) fn again(&mut self) {
         self.state = State::Again;

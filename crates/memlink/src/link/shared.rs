@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -298,19 +299,18 @@ pub(super) fn wake_driver<P: LinkProtocol>(mut guarded: Lock<'_, P>) {
     }
 }
 
-/// Wakes everyone, where no lock is held.
+/// Wakes everyone, where no lock is held: also when some of them panic.
 pub(super) fn wake_all(woken: &mut Vec<Waker>) {
-    let mut rest = Rest(woken.drain(..));
-    for waker in rest.0.by_ref() {
-        waker.wake();
+    let mut panicked = None;
+    for waker in woken.drain(..) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            panicked.get_or_insert(panic);
+        }
     }
-}
-
-/// Those still to be woken: also when one of them panics.
-struct Rest<'a>(std::vec::Drain<'a, Waker>);
-
-impl Drop for Rest<'_> {
-    fn drop(&mut self) {
-        self.0.by_ref().for_each(Waker::wake);
+    // A second panic on the way out of a first would end the process.
+    if let Some(panic) = panicked
+        && !std::thread::panicking()
+    {
+        resume_unwind(panic);
     }
 }

@@ -105,7 +105,7 @@ impl<V: Verb + Unpin, R: Reading<V> + Unpin> Future for RequestFuture<V, R> {
         let (client, is_large) = (&this.client, this.is_large);
         let elsewhere =
             |why: Elsewhere<'_, Meta>| why.link(client.cluster(), routing_key(verb), len_of(verb, is_large));
-        let output = ready!(attempts.poll(cx, verb, elsewhere));
+        let output = ready!(attempts.poll(cx, verb, elsewhere, |_, _| Poll::Ready(())));
         let result = output.and_then(|output| this.reading.read(verb, output, client, attempts.server_name()));
         probe::note(attempts.link(), &result);
         Poll::Ready(result.or_else(|error| this.failed(error)))

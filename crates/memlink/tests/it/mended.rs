@@ -1,5 +1,8 @@
 //! Defects that a review or an attack found, each kept out by a test of its own.
 
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use memlink::generic::{Ask, Cluster, Encoder, Frame, Protocol, Refusal, Step, Verdict};
@@ -7,7 +10,9 @@ use memlink::{Broken, Client, ErrorKind, Limits, LinkState, Server, Settings};
 use memlink_testserver::TestServer;
 
 use crate::memcached::patient;
+use crate::pipe::Pipes;
 use crate::show::Show;
+use crate::wait::until_async;
 
 /// A protocol that is open as soon as the socket is.
 struct Mute;
@@ -89,4 +94,40 @@ fn bounds_with_which_nothing_could_be_sent_are_refused_by_name() {
         let error = builder.build().expect_err(name).to_string();
         assert!(error.contains(name), "{error}");
     }
+}
+
+/// Whoever waits with a waker that panics spoils it for nobody else, and does not end the process.
+#[tokio::test]
+async fn wakers_that_panic_keep_nobody_from_being_woken() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker that fails on purpose");
+        }
+    }
+    let mut pipes = Pipes::new(1 << 16);
+    let client = pipes.client(patient());
+    let first = tokio::spawn(client.get("first").into_future());
+    let mut end = pipes.open().await;
+    end.expect("mg first v\r\n").await;
+    let waker = Waker::from(Arc::new(Panics));
+    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(client.get("k").into_future())).collect();
+    for request in &mut waiting {
+        assert!(request.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let last = tokio::spawn(client.get("last").into_future());
+    end.expect("mg k v\r\nmg k v\r\nmg k v\r\nmg last v\r\n").await;
+    drop(end);
+    for request in [first, last] {
+        assert_eq!(request.await.unwrap().show(), "ConnectionLost Unknown");
+    }
+    // A server whose connection was lost so soon may rest for a moment.
+    let server = tokio::spawn(async move {
+        let mut end = pipes.open().await;
+        while let Some(lines) = end.some_or_end().await {
+            end.say(&"EN\r\n".repeat(lines.matches("mg k").count())).await;
+        }
+    });
+    until_async("it is served again", async || client.get("k").await.show() == "none").await;
+    server.abort();
 }

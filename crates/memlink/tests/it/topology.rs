@@ -1,10 +1,10 @@
 //! Servers come and go while requests are made.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use memlink::{Client, ConfigError, Error, ErrorKind, Event, Outcome, Ring, Server};
+use memlink::{Client, ConfigError, Error, ErrorKind, Event, Limits, Outcome, Ring, Router, Routing, Server};
 use memlink_testserver::TestServer;
 
 use crate::memcached::{Memcached, patient};
@@ -60,7 +60,7 @@ async fn a_bulk_goes_on_by_the_new_list() {
     assert_eq!(got.iter().flatten().count(), 3_000 - keys.iter().take(512).filter(moved).count());
 }
 
-/// What waits when its server is removed reaches the next one in the order in which it was given, over one connection.
+/// What waits when its server is removed reaches the next one in the order in which it was given, over whichever connections.
 #[tokio::test(start_paused = true)]
 async fn what_has_an_order_keeps_it_on_its_way_to_another_server() {
     for connections in [1, 2] {
@@ -94,14 +94,74 @@ async fn what_has_an_order_keeps_it_on_its_way_to_another_server() {
             pipes.set(Dialled::Accepted);
             client.cluster().add(named(&["new"]).remove(0)).unwrap();
             client.cluster().remove("old", GRACE).unwrap();
-            let mut end = pipes.open().await;
-            for n in 0..10 {
-                end.expect(&format!("ms k 1\r\n{n}\r\n")).await;
-                end.say("HD\r\n").await;
-            }
+            // Over whichever connections: each is answered, and what all of them say is written down.
+            let heard = Arc::new(Mutex::new(String::new()));
+            let listener = tokio::spawn({
+                let heard = heard.clone();
+                async move {
+                    loop {
+                        let (mut end, heard) = (pipes.open().await, heard.clone());
+                        tokio::spawn(async move {
+                            while let Some(lines) = end.some_or_end().await {
+                                heard.lock().unwrap().push_str(&lines);
+                                end.say(&"HD\r\n".repeat(lines.matches("ms k").count())).await;
+                            }
+                        });
+                    }
+                }
+            });
             sets.await.unwrap();
+            assert_eq!(*heard.lock().unwrap(), (0..10).map(|n| format!("ms k 1\r\n{n}\r\n")).collect::<String>());
+            listener.abort();
         }
     }
+}
+
+/// All keys on the server that came last.
+struct Last;
+
+impl Routing for Last {
+    fn router(&self, servers: &[Server]) -> Result<Box<dyn Router>, ConfigError> {
+        struct Always(usize);
+        impl Router for Always {
+            fn route(&self, _key: &[u8]) -> usize {
+                self.0
+            }
+        }
+        Ok(Box::new(Always(servers.len() - 1)))
+    }
+}
+
+/// A later value of a key that has a new server is not written there while an earlier one is on its way to the old one.
+#[tokio::test(start_paused = true)]
+async fn one_key_has_an_order_while_its_server_changes() {
+    let mut pipes = Pipes::new(1 << 16);
+    // A stream has at most half of what may be in flight.
+    let limits = Limits { in_flight_max: 4, stall_timeout: GRACE * 60, ..Limits::default() };
+    let settings = pipes.settings(patient().timeout(None).limits(limits));
+    let client =
+        Client::builder().servers(named(&["old"])).routing(Last).opaque(false).settings(settings).build().unwrap();
+    let caller = client.clone();
+    let sets = tokio::spawn(async move {
+        let mut sets = caller.set_stream((0..4).map(|n| ("k", n.to_string()))).window_keys(2);
+        while let Some((_, set)) = sets.next().await {
+            set.unwrap();
+        }
+    });
+    let mut old = pipes.open().await;
+    old.expect("ms k 1\r\n0\r\nms k 1\r\n1\r\n").await;
+    client.cluster().add(named(&["new"]).remove(0)).unwrap();
+    old.say("HD\r\n").await;
+    // There is room for the next one, and it has a server: which is not even dialled.
+    tokio::time::sleep(GRACE).await;
+    assert_eq!(pipes.dials(), 1);
+    old.say("HD\r\n").await;
+    let mut new = pipes.open().await;
+    for n in [2, 3] {
+        new.expect(&format!("ms k 1\r\n{n}\r\n")).await;
+        new.say("HD\r\n").await;
+    }
+    sets.await.unwrap();
 }
 
 /// Figure: servers removed and added under load, failed commands 0.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::lane::{Departed, Go, Landed, Lane, Waiting};
 use super::window::Window;
-use crate::cluster::{Cluster, Topology, Ways};
+use crate::cluster::{Cluster, Order, Topology};
 use crate::error::Error;
 use crate::link::{Link, Timing};
 
@@ -18,10 +18,8 @@ pub(super) struct Lanes<J> {
     seats: Vec<Seat<J>>,
     /// The seat of each server of the topology.
     by_server: Vec<usize>,
-    /// Over which connections all of it goes.
-    ways: Arc<Ways<Meta>>,
-    /// Nothing is on its way that was meant for a server that is gone.
-    is_settled: bool,
+    /// In which commands of one key leave, over whatever seats.
+    order: Arc<Order>,
     window: Window,
     fetches: bool,
     waiting_keys: usize,
@@ -51,7 +49,7 @@ pub struct Way {
     pub(super) topology: Topology<Meta>,
     pub(super) server: usize,
     pub(super) link: Arc<Link<Meta>>,
-    pub(super) ways: Arc<Ways<Meta>>,
+    pub(super) order: Arc<Order>,
     pub(super) timing: Timing,
 }
 
@@ -70,8 +68,7 @@ impl<J> Lanes<J> {
             topology,
             seats: Vec::new(),
             by_server: Vec::new(),
-            ways: Ways::new(),
-            is_settled: true,
+            order: Order::new(),
             window,
             fetches,
             waiting_keys: 0,
@@ -91,9 +88,8 @@ impl<J> Lanes<J> {
             return Unsent::new();
         }
         self.topology = topology;
-        self.is_settled = false;
         let mut moving: Vec<_> = self.seats.iter_mut().flat_map(|seat| seat.lane.take_waiting()).collect();
-        // Keys of several servers may have one now, and keep their order.
+        // A key that waited in two of them, because another server stood in, keeps its order.
         moving.sort_by_key(|waiting| waiting.index);
         (self.waiting_keys, self.waiting_bytes) = (0, 0);
         self.seat_servers();
@@ -126,17 +122,9 @@ impl<J> Lanes<J> {
             self.seats[old].server = Some(server);
             return old;
         }
-        let link = match self.is_settled {
-            true => {
-                let link = self.topology.lane(server, 0).clone();
-                self.ways.begin(link.clone());
-                link
-            }
-            false => self.ways.to(&self.topology, server, 0),
-        };
         let seat = Seat {
             lane: Lane::new(self.window, self.fetches),
-            link,
+            link: self.topology.lane(server, 0).clone(),
             server: Some(server),
             is_hungry: false,
             is_behind: false,
@@ -238,22 +226,17 @@ impl<J> Lanes<J> {
         len: usize,
         departure: Departure,
     ) -> (Departed, Way, impl Iterator<Item = (usize, J)>) {
-        self.is_settled = self.is_settled || self.seats.iter().all(Seat::is_settled);
         let at = &mut self.seats[seat];
         let server = at.server.unwrap_or(0);
         let bytes: usize = at.lane.waiting().take(len).map(|waiting| waiting.weight.bytes).sum();
-        if self.is_settled && !at.lane.has_in_flight() && !self.topology.has_stand_ins() {
+        if !at.lane.has_in_flight() {
             // Another connection is as good when nothing before it can be overtaken.
-            let best = self.topology.lane(server, bytes);
-            if !Arc::ptr_eq(best, &at.link) {
-                self.ways.replace(best.clone());
-                at.link = best.clone();
-            }
+            at.link = self.topology.lane(server, bytes).clone();
         }
         self.waiting_keys -= len;
         self.waiting_bytes -= bytes;
-        let (topology, ways) = (self.topology.clone(), self.ways.clone());
-        let way = Way { topology, server, link: at.link.clone(), ways, timing: departure.timing };
+        let (topology, link, order) = (self.topology.clone(), at.link.clone(), self.order.clone());
+        let way = Way { topology, server, link, order, timing: departure.timing };
         let (departed, jobs) = at.lane.depart(len, departure.now, departure.waited);
         (departed, way, jobs)
     }
@@ -282,11 +265,6 @@ impl<J> Lanes<J> {
 }
 
 impl<J> Seat<J> {
-    /// Whether nothing is on its way that goes to another server than it was meant for.
-    fn is_settled(&self) -> bool {
-        self.server.is_some() || !self.lane.has_in_flight()
-    }
-
     fn refusal(&mut self) -> Error {
         self.refusal.get_or_insert_with(|| Error::not_keeping_up(self.link.name().clone())).clone()
     }

@@ -51,7 +51,7 @@ impl Sends for Sets {
 
     fn launch(&self, client: &Client, way: Way, mut jobs: impl Iterator<Item = (usize, Set)>) -> Flight<()> {
         let Some((index, set)) = jobs.next() else { return nothing() };
-        let send = send(client, &way, set).in_order(&way.ways);
+        let send = send(client, &way, set).in_order(&way.order, index);
         Box::pin(async move {
             let stored = answer(send).await.and_then(|(stored, server)| read_stored(stored, &server));
             Outcomes::One(index, stored)
@@ -102,7 +102,7 @@ impl Sends for Deletes {
 
     fn launch(&self, client: &Client, way: Way, mut jobs: impl Iterator<Item = (usize, Delete)>) -> Flight<bool> {
         let Some((index, delete)) = jobs.next() else { return nothing() };
-        let send = send(client, &way, delete).in_order(&way.ways);
+        let send = send(client, &way, delete).in_order(&way.order, index);
         Box::pin(async move {
             let deleted = answer(send).await.and_then(|(outcome, server)| read_deleted(outcome, &server));
             Outcomes::One(index, deleted)
@@ -137,7 +137,9 @@ impl Sends for Commands {
     fn launch(&self, client: &Client, way: Way, mut jobs: impl Iterator<Item = (usize, Any)>) -> Flight<BatchOutcome> {
         let Some((index, command)) = jobs.next() else { return nothing() };
         let client = client.clone();
-        Box::pin(async move { Outcomes::One(index, command.send(&client, &way.link, &way.ways, way.timing).await) })
+        Box::pin(async move {
+            Outcomes::One(index, command.send(&client, &way.link, (&way.order, index), way.timing).await)
+        })
     }
 
     fn value_len(output: &BatchOutcome) -> Option<usize> {
@@ -184,7 +186,8 @@ impl Client {
     }
 
     /// Sends very many commands of different kinds, each outcome as it comes. Commands are taken from the iterator as their servers
-    /// have room for them, never all at once: see [`ManyStream`]. Those for one server are sent in the order given.
+    /// have room for them, never all at once: see [`ManyStream`]. Those for one server are sent in the order given; while servers change,
+    /// or where one stands in for another, those of one key.
     ///
     /// ```no_run
     /// # async fn example(cache: memlink::Client) {
