@@ -152,7 +152,8 @@ impl Sends for Commands {
 
 impl Client {
     /// Stores very many values, each outcome as it comes. Items are taken from the iterator as their servers have room for them, never
-    /// all at once: see [`ManyStream`]. When a key is given twice both values are sent, in that order.
+    /// all at once: see [`ManyStream`]. When a key is given twice both values are sent, in that order, but where a server begins or ends to
+    /// stand in for another ([`WhenDown::NextServer`](crate::WhenDown)).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -186,8 +187,8 @@ impl Client {
     }
 
     /// Sends very many commands of different kinds, each outcome as it comes. Commands are taken from the iterator as their servers
-    /// have room for them, never all at once: see [`ManyStream`]. Those for one server are sent in the order given; while servers change,
-    /// or where one stands in for another, those of one key.
+    /// have room for them, never all at once: see [`ManyStream`]. Those for one server are sent in the order given, and while servers change
+    /// those of one key; not where a server begins or ends to stand in for another ([`WhenDown::NextServer`](crate::WhenDown)).
     ///
     /// ```no_run
     /// # async fn example(cache: memlink::Client) {
