@@ -96,6 +96,11 @@ impl<P: LinkProtocol, C: Command<P>, D> Exchange<P, C, D> {
         Exchange { place: Some(Place::new(order.clone(), number)), ..self.once() }
     }
 
+    /// The number of the connection that has answered it.
+    pub(crate) fn opened(&self) -> u64 {
+        self.attempts.call.opened()
+    }
+
     /// Whether others that are submitted now may come before it.
     pub(crate) fn is_in_line(&self) -> bool {
         self.attempts.call.is_in_line()

@@ -274,7 +274,7 @@ fn was_lost(error: &Error) -> bool {
     error.kind() == ErrorKind::ConnectionLost && error.outcome() == NotSent
 }
 
-/// A line and its fence go again together, or not at all: a line behind its fence would be confirmed by nothing.
+/// A line and its fence go again together, or not at all: a line is confirmed by nothing but a fence behind it, on its own connection.
 async fn send_line_again(
     topology: &Topology<Meta>,
     server: usize,
@@ -287,7 +287,11 @@ async fn send_line_again(
         let lane = topology.lane(server, asked.len_min());
         match send_line(topology, lane, line.clone(), timing).await {
             Err(error) if was_lost(&error) && tries.may_go_again() && lane.may_retry() => {}
-            result => return result,
+            Err(error) => return Err(error),
+            Ok(Some(found)) => return Ok(found),
+            // The next connection has answered the fence: of a read nothing is done twice.
+            Ok(None) if tries.may_go_again() => {}
+            Ok(None) => return Err(Error::lost()),
         }
     }
 }
@@ -297,25 +301,26 @@ async fn send_line(
     lane: &Arc<Link<Meta>>,
     line: MultiGet,
     timing: Timing,
-) -> Result<Vec<Outcome>, Error> {
+) -> Result<Option<Vec<Outcome>>, Error> {
     let line = topology.send_over(lane, Line(line), timing).once();
     // Over the same connection. Where the line was let in the fence is, too, be it that it waits for that.
     let fence = topology.send_over(lane, Noop, Timing { wait: true, ..timing }).once();
     let name = lane.name().clone();
-    let (found, fence) = in_order(line, fence).await;
+    let (found, fence, is_one) = in_order(line, fence).await;
     let found = found?.map_err(|fault| Error::fault(name.clone(), &fault));
     probe::note(lane, &found);
     // An answer whose place is not confirmed is no answer.
     let found = found?;
     fence.unwrap_or_else(|| Err(Error::lost()))?.map_err(|fault| Error::fault(name, &fault))?;
-    Ok(found)
+    Ok(is_one.then_some(found))
 }
 
-/// Sends the fence when the line has been let in, never before it, and not at all behind one that was refused.
+/// Sends the fence when the line has been let in, never before it, and not at all behind one that was refused. Says in the end whether one
+/// connection has answered both.
 async fn in_order(
     mut line: Exchange<Meta, Line>,
     mut fence: Exchange<Meta, Noop>,
-) -> (Result<Result<Vec<Outcome>, Fault>, Error>, Option<Result<Result<(), Fault>, Error>>) {
+) -> (Result<Result<Vec<Outcome>, Fault>, Error>, Option<Result<Result<(), Fault>, Error>>, bool) {
     let (mut found, mut confirmed, mut is_begun) = (None, None, false);
     poll_fn(|cx| {
         if found.is_none()
@@ -331,7 +336,7 @@ async fn in_order(
             confirmed = Some(answer);
         }
         match found.take_if(|_| !is_begun || confirmed.is_some()) {
-            Some(found) => Poll::Ready((found, confirmed.take())),
+            Some(found) => Poll::Ready((found, confirmed.take(), line.opened() == fence.opened())),
             None => Poll::Pending,
         }
     })

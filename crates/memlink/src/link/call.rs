@@ -103,6 +103,11 @@ impl<P: LinkProtocol> Call<P> {
         }
     }
 
+    /// The number of the connection on which the command was entered, once it has ended with a reply.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened
+    }
+
     /// Whether the next poll submits it.
     #[inline]
     pub(crate) fn is_to_be_submitted(&self) -> bool {

@@ -131,3 +131,31 @@ async fn wakers_that_panic_keep_nobody_from_being_woken() {
     until_async("it is served again", async || client.get("k").await.show() == "none").await;
     server.abort();
 }
+
+/// The fence of a line of keys that is answered by the next connection confirms nothing: the line is asked for again.
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_confirmed_by_its_own_connection_alone() {
+    let mut pipes = Pipes::new(1 << 16);
+    let client = pipes.client(patient().limits(Limits { in_flight_max: 1, ..Limits::default() }));
+    let got = tokio::spawn(async move { client.get_many(["a", "b"]).await.all() });
+    let mut end = pipes.open().await;
+    end.expect("get a b\r\n").await;
+    // Another's end of values, say; then the connection is lost, before the fence has room.
+    end.say("END\r\n").await;
+    drop(end);
+    let server = tokio::spawn(async move {
+        let mut end = pipes.open().await;
+        let mut asked = 0;
+        while let Some(lines) = end.some_or_end().await {
+            for line in lines.lines() {
+                asked += usize::from(line == "get a b");
+                let values = "VALUE a 0 1\r\n1\r\nVALUE b 0 1\r\n2\r\nEND\r\n";
+                end.say(if line == "mn" { "MN\r\n" } else { values }).await;
+            }
+        }
+        asked
+    });
+    let got = got.await.unwrap().unwrap();
+    assert!(got.iter().all(Option::is_some), "{got:?}");
+    assert_eq!(server.await.unwrap(), 1);
+}
