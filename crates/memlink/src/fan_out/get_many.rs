@@ -147,7 +147,7 @@ fn with_refused(outcomes: Vec<Outcome>, refused: Vec<(usize, Invalid)>) -> Vec<O
 /// One `mg` for each key.
 async fn by_key(client: &Client, timing: Timing, keys: Vec<Key>, asked: Asked) -> Vec<Outcome> {
     let gets = keys.iter().map(|key| Ok(asked.of(key.clone()))).collect();
-    let got = each(client, timing, gets, asked.len_min(), |got: Option<Got>, _| Ok(got)).await;
+    let got = each(client, timing, None, gets, asked.len_min(), |got: Option<Got>, _| Ok(got)).await;
     let values = got.into_iter().zip(keys).map(|(outcome, key)| Ok(outcome?.map(|got| value(client, key, got))));
     values.collect()
 }

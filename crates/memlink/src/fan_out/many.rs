@@ -1,5 +1,6 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -126,10 +127,11 @@ pub(super) fn timing(client: &Client, timeout: Option<Duration>) -> Timing {
 }
 
 /// One command for each place; a place may be invalid from the start. Each counts as `len_min` bytes at least, for the choice of its
-/// connection.
+/// connection. Those of one key keep their `order`, if there is one to keep: reads have none.
 pub(super) async fn each<V, T, U>(
     client: &Client,
     timing: Timing,
+    order: Option<Arc<Order>>,
     verbs: Vec<Result<V, Invalid>>,
     len_min: usize,
     read: impl Fn(T, &str) -> Result<U, Error>,
@@ -152,15 +154,18 @@ where
             Err(invalid) => refused.push((place, Error::invalid(&invalid))),
         }
     }
-    let order = &Order::new();
+    let order = order.as_ref();
     let groups = groups.into_iter().enumerate().map(|(server, group)| {
         let len = group.iter().map(|(_, verb)| verb.size_hint()).fold(len_min, usize::max);
         let lane = topology.lane(server, len);
         group.into_iter().map(move |(place, verb)| {
             let key = verb.key().map_or(&[][..], Key::as_bytes);
             let elsewhere = cluster.lane_if_changed(number, key, len);
-            let mut send =
-                cluster.send_by(elsewhere.as_ref().unwrap_or(lane), OwnKey, verb, timing).in_order(order, place);
+            let send = cluster.send_by(elsewhere.as_ref().unwrap_or(lane), OwnKey, verb, timing);
+            let mut send = match order {
+                Some(order) => send.in_order(order, place),
+                None => send.once(),
+            };
             async move {
                 let reply = (&mut send).await;
                 let name = send.server_name().clone();
@@ -224,7 +229,11 @@ impl<'c> IntoFuture for SetMany<'c> {
                 }
             };
             let sets = self.sets.into_iter().map(|set| set.map(complete)).collect();
-            each(self.client, timing, sets, 0, read_stored).await.or_without_server(self.client, false, || ())
+            each(self.client, timing, Some(Order::new()), sets, 0, read_stored).await.or_without_server(
+                self.client,
+                false,
+                || (),
+            )
         })
     }
 }
@@ -252,9 +261,11 @@ impl<'c> IntoFuture for DeleteMany<'c> {
     fn into_future(self) -> BulkFuture<'c, bool> {
         Box::pin(async move {
             let timing = timing(self.client, self.timeout);
-            each(self.client, timing, self.deletes, 0, read_deleted)
-                .await
-                .or_without_server(self.client, false, || false)
+            each(self.client, timing, Some(Order::new()), self.deletes, 0, read_deleted).await.or_without_server(
+                self.client,
+                false,
+                || false,
+            )
         })
     }
 }
